@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+# tarn's one Makefile; `make help` lists the targets.
+#   O=build  CROSS_COMPILE=  LLVM=1 (clang)  DEBUG=1 (frame pointers)  V=1 (show commands)
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+SHELL := /bin/sh
+O ?= build
+PYTHON ?= /usr/bin/python3
+
+# The one-command targets first install what is missing, before anything else is looked at.
+deps := $(if $(filter check,$(MAKECMDGOALS)),check,$(if $(filter debug,$(MAKECMDGOALS)),debug,\
+	$(if $(filter run run-iso iso oracle,$(MAKECMDGOALS)),build)))
+ifneq ($(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),,$(deps)),)
+ignored := $(shell tools/install-deps.sh $(deps) >&2)
+ifneq ($(.SHELLSTATUS),0)
+$(error something needed is missing, see above)
+endif
+endif
+
+# Tools
+CROSS_COMPILE ?=
+ifneq ($(LLVM),)
+CC := clang$(if $(CROSS_COMPILE), --target=$(patsubst %-,%,$(notdir $(CROSS_COMPILE))))
+CC_FLAGS := -fdirect-access-external-data -Wno-unknown-warning-option
+LD := ld.lld
+else
+CC := $(CROSS_COMPILE)gcc
+CC_FLAGS :=
+LD := $(CROSS_COMPILE)ld
+endif
+NM := $(CROSS_COMPILE)nm
+OBJCOPY := $(CROSS_COMPILE)objcopy
+NASM ?= nasm
+AWK ?= awk
+HOSTCC ?= gcc
+XEN_HEADERS ?= /usr/include/xen
+CC_INCLUDE = $(eval CC_INCLUDE := $$(shell $(CC) -print-file-name=include))$(CC_INCLUDE)
+comma := ,
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+# Flags
+WARN := -Wall -Wextra -Wconversion -Wshadow -Werror
+XEN_ABI := -D__XEN_INTERFACE_VERSION__=0x00041100 -D__XEN_TOOLS__
+FRAME_POINTER ?= $(if $(DEBUG),-fno-omit-frame-pointer -fno-optimize-sibling-calls)
+FREESTANDING = -std=gnu11 -O2 -g $(WARN) -ffreestanding -nostdinc -isystem $(CC_INCLUDE) -isystem $(O)/abi \
+	$(XEN_ABI) -mno-red-zone -fno-strict-aliasing -fno-common -fno-asynchronous-unwind-tables $(CC_FLAGS)
+HV_CFLAGS = $(FREESTANDING) -I$(O) -Iinclude -Iarch/x86/include -fpie -include tarn/hidden.h -mgeneral-regs-only -Wno-override-init \
+	-fstack-protector-strong -mstack-protector-guard=global $(FRAME_POINTER) $(EXTRA_CFLAGS)
+HV_LDFLAGS := -nostdlib -static -no-pie -z max-page-size=4096 -z noexecstack --build-id=none --orphan-handling=error
+NASMFLAGS := -f elf64 -g -F dwarf -w+error
+UNIT_CFLAGS := -std=gnu11 -g -O1 $(filter-out -Wconversion,$(WARN)) -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-Iinclude -Iarch/x86/include $(XEN_ABI)
+include $(wildcard guests/lib/guest.mk)
+
+# Sources
+HV_DIRS := $(addprefix arch/x86/,boot pv mm cpu) kernel kernel/ops sched evtchn lib
+HV_C := $(wildcard $(HV_DIRS:=/*.c))
+HV_ASM := $(wildcard $(HV_DIRS:=/*.asm))
+HV_OBJ := $(HV_ASM:%.asm=$(O)/obj/%.asm.o) $(HV_C:%.c=$(O)/obj/%.o)
+GUESTS := $(patsubst guests/%/,%,$(filter-out guests/lib/,$(dir $(wildcard guests/*/*.c))))
+GUESTS := $(sort $(GUESTS))
+GUEST_ELF := $(GUESTS:%=$(O)/guests/%.elf)
+GUEST_LIB := $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/lib/*.asm guests/lib/*.c)))
+UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
+IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
+
+.PHONY: all
+all: $(IMAGE) $(GUEST_ELF) ## the hypervisor and all guests
+
+# Generated files. A change of compiler or flags rebuilds everything.
+$(O)/abi/xen:
+	$(Q)test -e $(XEN_HEADERS)/xen.h || { echo '$(XEN_HEADERS)/xen.h: not found: install libxen-dev' >&2; exit 1; }
+	$(Q)mkdir -p $(@D) && ln -sfn $(XEN_HEADERS) $@
+
+$(O)/gen/flags: FORCE
+	$(Q)mkdir -p $(@D); echo '$(CC) $(HV_CFLAGS) $(GUEST_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(HV_CFLAGS) $(GUEST_CFLAGS)' >$@
+
+$(O)/gen/version.h: FORCE
+	$(Q)mkdir -p $(@D); v=$$(git describe --tags --always --dirty 2>/dev/null || echo 0.1); \
+	echo "#define TARN_VERSION \"$$v\"" >$@.tmp; cmp -s $@.tmp $@ && rm $@.tmp || mv $@.tmp $@
+
+$(O)/gen/offsets.inc: tools/offsets.c Makefile $(O)/gen/flags | $(O)/abi/xen
+	$(call say,GEN,$@)
+	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -MT $@ -MF $@.d -S -o $(@:.inc=.s) $<
+	$(Q)$(AWK) '/\.ascii[ \t]+"->/ { sub(/.*->/, ""); gsub(/["$$]/, ""); print "%define " $$1 " " $$2 }' $(@:.inc=.s) >$@
+
+# Compiling
+$(O)/obj/%.o: %.c $(O)/gen/flags $(O)/gen/version.h | $(O)/abi/xen
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/obj/%.asm.o: %.asm $(O)/gen/offsets.inc
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(NASM) $(NASMFLAGS) -I$(O)/ -I$(<D)/ -Iarch/x86/include/ -MD $(@:.o=.d) -MP -o $@ $<
+
+$(O)/obj/guests/%.o: guests/%.c $(O)/gen/flags | $(O)/abi/xen
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS) $(GUEST_CFLAGS_$(firstword $(subst /, ,$*))) -MMD -MP -c -o $@ $<
+
+$(O)/obj/guests/%.asm.o: guests/%.asm
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(NASM) $(NASMFLAGS) -I$(<D)/ -Iguests/lib/ -MD $(@:.o=.d) -MP -o $@ $<
+
+# Linking: once with an empty symbol table for the addresses, once with the full one. Text lies
+# before the table, so that its addresses stay; the comparison makes sure.
+link = $(LD) $(HV_LDFLAGS) -T linker.ld -Map=$(2).map -o $(2) $(HV_OBJ) $(1)
+symtab = $(NM) -n $(1) | $(AWK) -f tools/symtab.awk >$(2)
+
+$(O)/tarn.elf: $(HV_OBJ) linker.ld tools/symtab.awk
+	$(call say,LD,$@)
+	$(Q)$(AWK) -f tools/symtab.awk </dev/null >$(O)/gen/symtab0.asm
+	$(Q)$(NASM) -f elf64 -o $(O)/gen/symtab0.o $(O)/gen/symtab0.asm
+	$(Q)$(call link,$(O)/gen/symtab0.o,$(O)/gen/tarn.pass1)
+	$(Q)$(call symtab,$(O)/gen/tarn.pass1,$(O)/gen/symtab.asm)
+	$(Q)$(NASM) -f elf64 -o $(O)/gen/symtab.o $(O)/gen/symtab.asm
+	$(Q)$(call link,$(O)/gen/symtab.o,$@)
+	$(Q)$(call symtab,$@,$(O)/gen/symtab.check)
+	$(Q)cmp $(O)/gen/symtab.asm $(O)/gen/symtab.check
+
+# QEMU's -kernel takes only 32-bit ELF: the low halves of the addresses are the physical ones.
+$(O)/tarn.elf32: $(O)/tarn.elf
+	$(call say,OBJCOPY,$@)
+	$(Q)$(OBJCOPY) -O elf32-i386 --strip-debug $< $@ 2>$(O)/gen/objcopy.log || { cat $(O)/gen/objcopy.log >&2; exit 1; }
+
+guest_obj = $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/$(1)/*.asm guests/$(1)/*.c)))
+$(O)/guests/%.elf: $$(addprefix $(O)/obj/,$$(GUEST_LIB) $$(call guest_obj,%)) guests/lib/guest.ld
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(LD) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^)
+
+# Tests on the host; a test's first lines name the sources that it links: /* sources: a.c b.c */
+unit_sources = $(shell $(AWK) '/sources:/ { on = 1; sub(/.*sources:/, "") } on { end = sub(/\*\/.*/, ""); \
+	gsub(/ \* /, ""); print } end { exit }' $(1))
+$(O)/unit/%: tests/unit/%.c $$(call unit_sources,tests/unit/$$*.c) $(wildcard tests/unit/host.c)
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -MMD -MP -MT $@ -o $@ $(filter %.c,$^) -lcmocka
+
+# libFuzzer harnesses name their sources in the same way
+FUZZ := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(O)/fuzz/%: tests/fuzz/%.c $$(call unit_sources,tests/fuzz/$$*.c) $(wildcard tests/fuzz/*.h)
+	$(call say,CLANG,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(subst address$(comma),fuzzer$(comma)address$(comma),$(UNIT_CFLAGS)) -Wno-unknown-warning-option -o $@ $(filter %.c,$^)
+
+.PHONY: unit fuzz qemu-check lint check oracle
+fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each
+	$(Q)for f in $(FUZZ); do echo "$$f"; $$f -max_total_time=$(or $(SECONDS),60) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ || exit 1; done
+
+unit: $(UNIT) ## host unit tests under ASan and UBSan
+	$(Q)tools/run-unit.sh $(O) $(UNIT)
+
+qemu-check: all iso ## boot tests under QEMU; T= pytest's arguments, e.g. T='-k maxcpus'
+	$(Q)O=$(O) tools/run-pytest.sh $(T)
+
+lint: $(O)/gen/version.h | $(O)/abi/xen ## format, headers alone, layers, globals, sizes
+	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
+		OBJECTS='$(HV_OBJ)' $(PYTHON) tools/lint.py $(T)
+
+check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every test
+	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
+		OBJECTS='$(HV_OBJ)' UNIT='$(UNIT)' tools/check.sh
+
+oracle: all ## boot our guests on Debian's Xen and compare what they print
+	$(Q)O=$(O) $(PYTHON) tests/qemu/oracle.py $(T)
+
+# Running. GUEST=name boots that guest alone as dom0 with ARGS as its command line.
+RUN_ENV = O='$(O)' GUEST='$(GUEST)' ARGS='$(ARGS)' SMP='$(SMP)' MEM='$(MEM)' CPU='$(CPU)' ACCEL='$(ACCEL)' \
+	APPEND='$(APPEND)' QEMU='$(QEMU)' QEMU_ARGS='$(QEMU_ARGS)'
+RUN_FILES := $(IMAGE) $(if $(GUEST),$(O)/guests/$(GUEST).elf,$(GUEST_ELF))
+.PHONY: run iso run-iso debug install-deps
+run: $(RUN_FILES) ## installs what is missing, builds, boots the demo; Ctrl-C leaves (GUEST= ARGS= SMP= MEM= CPU= APPEND=)
+	$(Q)$(RUN_ENV) tools/run-qemu.sh kernel
+
+run-iso: $(O)/tarn.iso ## the same from the ISO through GRUB
+	$(Q)$(RUN_ENV) tools/run-qemu.sh iso
+
+debug: $(RUN_FILES) ## QEMU stopped at its first instruction with gdb attached (tools/gdb/tarn.gdb)
+	$(Q)$(RUN_ENV) tools/run-qemu.sh debug
+
+iso: $(O)/tarn.iso ## bootable GRUB ISO of the demo
+$(O)/tarn.iso: $(O)/tarn.elf $(GUEST_ELF) tools/demo.txt tools/make-iso.sh
+	$(call say,ISO,$@)
+	$(Q)O=$(O) APPEND='$(APPEND)' tools/make-iso.sh $@ tools/demo.txt
+
+install-deps: ## install the Debian packages that building and testing need
+	$(Q)tools/install-deps.sh check
+
+# Housekeeping
+STYLED = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+.PHONY: format help clean compile_commands.json FORCE
+format: ## clang-format all C in place
+	$(Q)clang-format -i $(STYLED)
+
+entry = {"directory": "$(CURDIR)", "file": "$(2)", "command": "$(1) -c $(2)"}
+compile_commands.json: $(O)/gen/version.h | $(O)/abi/xen ## for clangd and other tools
+	$(file >$@,[)
+	$(foreach f,$(HV_C) tools/offsets.c,$(file >>$@,$(call entry,$(CC) $(HV_CFLAGS),$(f))$(comma)))
+	$(foreach f,$(wildcard guests/*/*.c),$(file >>$@,$(call entry,$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS),$(f))$(comma)))
+	$(foreach f,$(wildcard tests/unit/*.c),$(file >>$@,$(call entry,$(HOSTCC) $(UNIT_CFLAGS),$(f))$(comma)))
+	$(Q)sed -i '$$s/,$$//' $@ && echo ']' >>$@
+
+help: ## this list
+	@$(AWK) -F ':.*## ' '/^[a-z_.-]+:.*## / { printf "  %-22s %s\n", $$1, $$2 }' Makefile
+	@sed -n '3s/^# */  variables:             /p' Makefile
+
+clean: ## remove what was built
+	rm -rf $(O) compile_commands.json
+
+FORCE:
+.SECONDARY:
+-include $(shell find $(O)/obj $(O)/unit $(O)/gen -name '*.d' 2>/dev/null)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One struct frame for each machine frame of RAM: who owns it, how often it is referenced, and as what it is
+ * used. arch/x86/mm/frames.c allocates; arch/x86/mm/frame_type.c is the isolation argument.
+ */
+#pragma once
+
+#include <tarn/buddy.h>
+#include <tarn/domain.h>
+#include <x86/layout.h>
+
+/*
+ * ref: FRAME_ALLOCATED and how many references are held. A domain's frame has one for being allocated to
+ * it; each mapping adds one. At 0 the frame goes back to the heap.
+ * type: what the frame is used as, and how often. The type changes only while the count is 0.
+ */
+struct frame {
+    struct buddy_node node; /* links: free list, or the owner's list; tag: the owner's domid */
+    u32 ref;
+    u32 type;
+    u32 spare;
+};
+_Static_assert(sizeof(struct frame) == 24, "frame table size");
+
+struct boot_info;
+
+#define FRAME_ALLOCATED (1u << 31) /* its allocation reference is still held */
+#define FRAME_REF_MASK (FRAME_ALLOCATED - 1)
+
+#define FT_NONE (0u << 28)     /* no special use: may become anything */
+#define FT_WRITABLE (1u << 28) /* mapped writable */
+#define FT_L1 (2u << 28)
+#define FT_L2 (3u << 28)
+#define FT_L3 (4u << 28)
+#define FT_L4 (5u << 28)
+#define FT_DESC (6u << 28)     /* a page of descriptors (GDT, LDT) */
+#define FT_MASK (7u << 28)
+#define FT_VALIDATED (1u << 31)
+#define FT_PINNED (1u << 27)
+#define FT_COUNT ((1u << 27) - 1)
+
+extern struct frame *frame_table;
+extern u32 nr_frames;   /* frames of the frame table: the highest RAM frame + 1 */
+extern u64 *m2p;        /* machine to pseudo-physical, the writable view */
+extern u64 m2p_entries; /* entries that the guests' view shows */
+#define INVALID_M2P (~0UL)
+
+static inline struct frame *mfn_to_frame(mfn_t mfn)
+{
+    return &frame_table[mfn.n];
+}
+
+static inline mfn_t frame_to_mfn(const struct frame *f)
+{
+    return MFN((u64)(f - frame_table));
+}
+
+/* RAM that the frame table knows; holes inside are frames that nobody can own. */
+static inline bool mfn_valid(mfn_t mfn)
+{
+    return mfn.n < nr_frames;
+}
+
+static inline domid_t frame_owner(const struct frame *f)
+{
+    return f->node.tag;
+}
+
+void frames_init(struct boot_info *bi);  /* frame table, M2P; copies the loader's strings */
+void frames_add_high_memory(const struct boot_info *bi); /* above 4 GiB, once paging_init has mapped it */
+void frames_give_boot_memory(const struct boot_info *bi); /* modules and boot-only memory to the heap */
+void *boot_alloc(u64 size, u64 align);   /* before frames_init is done; never freed */
+u64 heap_free_frames(void);
+
+/* 2^order frames for a domain (added to its list, counted); INVALID_MFN when there is no memory or d has its maximum. */
+mfn_t domain_alloc_frames(struct domain *d, u32 order);
+/* Give a frame's allocation reference back; it is freed when the last mapping goes. */
+void domain_free_frame(struct domain *d, mfn_t mfn);
+/* Make a hypervisor page (page_alloc) one that d may map: shared_info and its like. */
+void share_frame_with(struct domain *d, mfn_t mfn, bool writable);
+/* All frames of a dying domain. */
+void domain_relinquish_frames(struct domain *d);
+
+/* frame_type.c. All that changes tables or types of d is between these two. */
+void mmu_lock(struct domain *d);
+void mmu_unlock(struct domain *d);
+
+/* References: -errno or 0. */
+int frame_get(mfn_t mfn, const struct domain *d);  /* a reference to a frame of d */
+void frame_put(mfn_t mfn);
+int frame_get_type(mfn_t mfn, u32 type, struct domain *d); /* validates when the frame takes this type; needs a reference */
+void frame_put_type(mfn_t mfn);
+int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d);
+void frame_put_and_type(mfn_t mfn);
+
+/* What an L1 entry of d refers to (a frame of `owner`): check and count it, undo that. *e gets the bits we add. */
+int l1e_get(u64 *e, struct domain *d, struct domain *owner);
+void l1e_put(u64 e);
+int descriptors_validate(u64 *page); /* segment.c; a frame becomes a page of descriptors */
+u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */
+void frame_release(struct frame *f);    /* frames.c; the last reference went */
+/* One entry of a validated table, changed as mmu_update does. `preserve_ad`: keep the accessed and dirty bits of a racing CPU. */
+int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner, bool preserve_ad);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* The PV personality: arch/x86/pv. What its files use of each other, and what floor 3 and 4 use of it. */
+#pragma once
+
+#include <tarn/domain.h>
+#include <tarn/pcpu.h>
+
+/* Selectors; those with RPL 3 are the ABI's flat segments. The pcpu's descriptors stand in GDT page 14. */
+#define SEL_HV_CS 0xe008
+#define SEL_HV_DS 0xe010
+#define SEL_FLAT_CS32 0xe023
+#define SEL_FLAT_SS 0xe02b
+#define SEL_FLAT_CS64 0xe033
+#define SEL_TSS 0xe040
+#define SEL_LDT 0xe050
+
+#define ENTRY_SYSCALL 256 /* entry_vector of a frame that came by SYSCALL and may leave by SYSRET */
+
+#define TRAP_DE 0
+#define TRAP_DB 1
+#define TRAP_NMI 2
+#define TRAP_BP 3
+#define TRAP_OF 4
+#define TRAP_UD 6
+#define TRAP_NM 7
+#define TRAP_DF 8
+#define TRAP_TS 10
+#define TRAP_NP 11
+#define TRAP_SS 12
+#define TRAP_GP 13
+#define TRAP_PF 14
+#define TRAP_MF 16
+#define TRAP_AC 17
+#define TRAP_MC 18
+#define TRAP_XM 19
+
+#define X86_TF 0x100UL
+#define X86_IF 0x200UL
+#define X86_DF 0x400UL
+#define X86_IOPL 0x3000UL
+#define X86_NT 0x4000UL
+#define X86_RF 0x10000UL
+#define X86_VM 0x20000UL
+#define X86_AC 0x40000UL
+
+static inline bool guest_kernel_mode(const struct vcpu *v)
+{
+    return (v->arch.flags & VCPU_KERNEL_MODE) != 0;
+}
+
+/* entry.asm */
+extern const u64 entry_stubs[256];
+void syscall_entry(void);
+void syscall32_entry(void);
+__noreturn void return_to_guest(void); /* the exit loop, from nothing */
+
+/* bounce.c: make the vcpu go on in its guest kernel at a handler. */
+void bounce_to(struct vcpu *v, u64 eip, bool mask_events, bool has_error, u32 error_code);
+void bounce_event(struct vcpu *v);             /* to the event callback */
+void bounce_failsafe(struct vcpu *v);
+void guest_syscall(struct vcpu *v);            /* from guest user mode */
+void guest_syscall32(struct vcpu *v);
+void inject_trap(struct vcpu *v, u32 vector, u32 error_code); /* crash if the guest has no handler */
+void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code);
+void toggle_guest_mode(struct vcpu *v);        /* kernel <-> user: page tables and GS base */
+
+/* traps.c */
+void traps_init(void); /* fill the IDT */
+void idt_load(void);
+void trap_from_guest(struct cpu_user_regs *regs);
+void trap_from_hypervisor(struct cpu_user_regs *regs);
+void guest_iret_failed(struct vcpu *v);
+void show_guest_regs(const struct vcpu *v);
+
+/* priv_op.c: an instruction that ring 3 may not run; true when it was emulated. */
+bool emulate_privileged(struct vcpu *v);
+bool emulate_forced_cpuid(struct vcpu *v);
+struct mmuext_op;
+int mmuext_one(struct vcpu *v, const struct mmuext_op *op); /* mmu_update.c */
+void fpu_load_ts(const struct vcpu *v); /* fpu.c: hardware TS as the guest has it */
+void fpu_save(struct vcpu *v);
+void fpu_init_state(void *area);
+u32 fpu_mxcsr_mask(void);
+void vcpu_load_debugreg(u64 reg, u64 value);
+void fpu_load(struct vcpu *v);
+struct vcpu *exit_work(void);           /* exit.c */
+
+/* segment.c, callback.c, clock.c, build.c */
+int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
+void vcpu_drop_descriptors(struct vcpu *v);
+int vcpu_descriptors_init(struct vcpu *v);
+long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries); /* mmu_lock held */
+void vcpu_load_ldt(const struct vcpu *v);
+/* Bases of the running vcpu, in the hardware; switch.c. */
+void seg_write_fs_base(u64 base);
+void seg_write_gs_base(u64 base);
+u64 seg_read_fs_base(void);
+u64 seg_read_gs_base(void);
+long seg_load_user_gs(struct vcpu *v, u16 sel);
+int guest_l1e(u64 va, u64 *e); /* mmu_update.c: the L1 entry that maps va for the current vcpu */
+long descriptor_check(u64 *desc);
+void clock_update(struct vcpu *v);          /* write vcpu_info.time */
+void clock_init_domain(struct domain *d);   /* wall clock */
+
+/* arch part of life cycle: vcpu_arch.c */
+int arch_vcpu_create(struct vcpu *v);
+void arch_vcpu_destroy(struct vcpu *v);
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset);
+void context_switch(struct vcpu *prev, struct vcpu *next);
+void arch_vcpu_load_cr3(struct vcpu *v);    /* after cr3 of the running vcpu changed */
+
+/* desc.c, pcpu.c */
+struct pcpu *pcpu_create(u32 cpu, u32 apic_id);
+void pcpu_set_rsp0(struct pcpu *p, u64 rsp0);
+void pcpu_load_gdt(u64 window_va);
+void desc_load(struct pcpu *p);             /* GDT, TSS, IDT, syscall MSRs */
+__noreturn void pcpu_idle_loop(void);
+
+/* build.c */
+struct module_options;
+struct build_image {
+    const void *kernel, *initrd;
+    u64 kernel_size, initrd_size;
+    const char *cmdline;
+};
+/* Fill a created domain with memory, image, page tables and start of day. NULL or the reason. */
+const char *domain_build(struct domain *d, const struct build_image *img, u64 memory);

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The isolation argument. Guests write page tables only through us, and each frame is used as one thing at a
+ * time:
+ *   - a frame's reference count says how many ways lead to it; it is given away only at 0;
+ *   - its type count says how many uses it has as its type; the type changes only at 0;
+ *   - a frame is a table (L1..L4) only after each of its entries was checked, and then nobody maps it
+ *     writable, since that is another type. So a CPU never walks an entry that wasn't checked.
+ * A present L1 entry holds a reference to the frame it maps, and a WRITABLE type if it may write; an entry of
+ * L2..L4 holds a reference and the type of the level below. Before a frame changes its type, or its owner,
+ * the TLBs that may remember the old use are flushed.
+ * Locks: domain.arch.mmu_lock serialises the changes of one domain's tables. Counts are atomic by themselves.
+ */
+#include <tarn/console.h>
+#include <tarn/errno.h>
+#include <x86/frames.h>
+#include <x86/paging.h>
+
+/* Bits that an entry of a guest may have. GLOBAL is allowed in L1 only; cache attributes to dom0. */
+#define ENTRY_ALLOWED (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_ADDR)
+#define CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PS) /* PS is PAT in an L1 entry */
+#define TABLES_PER_CALL 256                     /* bounds how long a hypercall may validate */
+
+int frame_get(mfn_t mfn, const struct domain *d)
+{
+    struct frame *f = mfn_to_frame(mfn);
+    u32 old;
+
+    if (!mfn_valid(mfn)) {
+        return -EINVAL;
+    }
+    old = atomic_load(&f->ref);
+    do {
+        u32 count = old & FRAME_REF_MASK;
+
+        if (count == 0 || count == FRAME_REF_MASK || frame_owner(f) != d->domid) {
+            return -EINVAL;
+        }
+    } while (!atomic_cmpxchg(&f->ref, &old, old + 1));
+    if (frame_owner(f) != d->domid) { /* it was freed and taken between */
+        frame_put(mfn);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+void frame_put(mfn_t mfn)
+{
+    struct frame *f = mfn_to_frame(mfn);
+    u32 old = atomic_fetch_sub(&f->ref, 1u);
+
+    ASSERT((old & FRAME_REF_MASK) != 0);
+    if (old == 1) {
+        frame_release(f);
+    }
+}
+
+void domain_free_frame(struct domain *d, mfn_t mfn)
+{
+    struct frame *f = mfn_to_frame(mfn);
+
+    ASSERT(frame_owner(f) == d->domid);
+    if (atomic_fetch_and(&f->ref, ~FRAME_ALLOCATED) & FRAME_ALLOCATED) {
+        frame_put(mfn);
+    }
+}
+
+u32 table_level(const struct frame *f)
+{
+    u32 type = atomic_load(&f->type);
+    u32 kind = type & FT_MASK;
+
+    return (type & FT_VALIDATED) && kind >= FT_L1 && kind <= FT_L4 ? (kind - FT_L1) / (FT_L2 - FT_L1) + 1 : 0;
+}
+
+static u32 level_type(u32 level)
+{
+    return FT_L1 + (level - 1) * (FT_L2 - FT_L1);
+}
+
+static bool is_table_type(u32 type)
+{
+    return (type & FT_MASK) >= FT_L1 && (type & FT_MASK) <= FT_L4;
+}
+
+/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers. */
+static int io_get(mfn_t mfn, const struct domain *d)
+{
+    bool apic = mfn.n >= 0xfec00 && mfn.n <= 0xfeeff;
+
+    return d->privileged && !apic && mfn.n < 1UL << 40 ? 0 : apic || d->privileged ? -EPERM : -EINVAL;
+}
+
+static bool is_io(mfn_t mfn)
+{
+    return !mfn_valid(mfn) || frame_owner(mfn_to_frame(mfn)) == DOMID_IO;
+}
+
+/* Ring 3 runs the guest's kernel, too: all its mappings are user ones, and marked. */
+static u64 l1e_adjust(u64 e)
+{
+    if (!(e & PTE_P)) {
+        return e;
+    }
+    if (!(e & PTE_U)) {
+        e |= PTE_U | PTE_GUEST_KERNEL;
+    }
+    return e & PTE_GUEST_KERNEL ? e : e | PTE_G;
+}
+
+int l1e_get(u64 *e, struct domain *d, struct domain *owner)
+{
+    mfn_t mfn = paddr_to_mfn(*e & PTE_ADDR);
+    int rc;
+
+    if (!(*e & PTE_P)) {
+        return 0;
+    }
+    if (*e & ~(ENTRY_ALLOWED | PTE_G | (d->privileged ? CACHE_BITS : 0))) {
+        return -EINVAL;
+    }
+    rc = is_io(mfn)      ? io_get(mfn, d)
+         : *e & PTE_W    ? frame_get_and_type(mfn, FT_WRITABLE, owner)
+                         : frame_get(mfn, owner);
+    if (rc) {
+        return rc;
+    }
+    *e = l1e_adjust(*e);
+    return 0;
+}
+
+void l1e_put(u64 e)
+{
+    mfn_t mfn = paddr_to_mfn(e & PTE_ADDR);
+
+    if (!(e & PTE_P) || is_io(mfn)) {
+        return;
+    }
+    if (e & PTE_W) {
+        frame_put_type(mfn);
+    }
+    frame_put(mfn);
+}
+
+/* An entry of a level-n table, n >= 2. */
+static int table_entry_get(u64 *e, u32 level, struct domain *d)
+{
+    if (!(*e & PTE_P)) {
+        return 0;
+    }
+    if (*e & ~ENTRY_ALLOWED) {
+        return -EINVAL;
+    }
+    *e |= PTE_U;
+    return frame_get_and_type(paddr_to_mfn(*e & PTE_ADDR), level_type(level - 1), d);
+}
+
+static int entry_get(u64 *e, u32 level, struct domain *d, struct domain *owner)
+{
+    return level == 1 ? l1e_get(e, d, owner) : table_entry_get(e, level, d);
+}
+
+static void entry_put(u64 e, u32 level)
+{
+    if (level == 1) {
+        l1e_put(e);
+    } else if (e & PTE_P) {
+        frame_put_and_type(paddr_to_mfn(e & PTE_ADDR));
+    }
+}
+
+static bool hypervisor_slot(u32 level, u32 index)
+{
+    return level == 4 && index >= HV_FIRST_SLOT && index <= HV_LAST_SLOT;
+}
+
+static void put_entries(const u64 *t, u32 level, u32 end)
+{
+    for (u32 i = 0; i < end; i++) {
+        if (!hypervisor_slot(level, i)) {
+            entry_put(t[i], level);
+        }
+    }
+}
+
+/* Check and count all entries of a frame that becomes a table. */
+static int validate_table(mfn_t mfn, u32 level, struct domain *d)
+{
+    u64 *t = mfn_to_virt(mfn);
+
+    if (d->arch.validation_budget == 0) {
+        return -EBUSY;
+    }
+    d->arch.validation_budget--;
+    for (u32 i = 0; i < 512; i++) {
+        u64 e = t[i];
+        int rc;
+
+        if (hypervisor_slot(level, i)) {
+            t[i] = hv_l4[i];
+            continue;
+        }
+        if (!(e & PTE_P)) {
+            continue;
+        }
+        rc = entry_get(&e, level, d, d);
+        if (rc) {
+            put_entries(t, level, i);
+            return rc;
+        }
+        t[i] = e;
+    }
+    return 0;
+}
+
+/* Somebody's TLB may still have the frame's former use. */
+static void flush_former_use(const struct frame *f, u32 old_type, const struct domain *d)
+{
+    if ((old_type & FT_MASK) != FT_NONE && frame_owner(f) == d->domid) {
+        tlb_flush_mask(&d->arch.dirty_cpus);
+    }
+}
+
+int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
+{
+    struct frame *f = mfn_to_frame(mfn);
+    u32 old = atomic_load(&f->type), new;
+    int rc = 0;
+
+    do {
+        if ((old & FT_COUNT) == 0) {
+            new = type | 1 | (is_table_type(type) || type == FT_DESC ? 0 : FT_VALIDATED);
+        } else if ((old & FT_MASK) != type) {
+            return -EBUSY;
+        } else if (!(old & FT_VALIDATED) || (old & FT_COUNT) == FT_COUNT) {
+            return -EINVAL; /* a table that refers to itself, or an overflow */
+        } else {
+            new = old + 1;
+        }
+    } while (!atomic_cmpxchg(&f->type, &old, new));
+
+    if (new & FT_VALIDATED) {
+        if ((old & FT_COUNT) == 0 && is_table_type(old)) {
+            flush_former_use(f, old, d);
+        }
+        return 0;
+    }
+    if ((old & FT_MASK) != type) {
+        flush_former_use(f, old, d);
+    }
+    if (is_table_type(type)) {
+        rc = validate_table(mfn, table_level(&(struct frame){.type = type | FT_VALIDATED}), d);
+    } else {
+        rc = descriptors_validate(mfn_to_virt(mfn));
+    }
+    if (rc) {
+        atomic_store(&f->type, FT_WRITABLE); /* may have been seen by a page walk: flush before another use */
+        return rc;
+    }
+    atomic_fetch_or(&f->type, FT_VALIDATED);
+    return 0;
+}
+
+void frame_put_type(mfn_t mfn)
+{
+    struct frame *f = mfn_to_frame(mfn);
+    u32 old = atomic_load(&f->type);
+    u32 level;
+
+    ASSERT((old & FT_COUNT) != 0);
+    if ((old & FT_COUNT) == 1 && (level = table_level(f)) != 0) {
+        /* The domain's mmu_lock keeps others from taking this type meanwhile. */
+        atomic_fetch_and(&f->type, ~FT_VALIDATED);
+        put_entries(mfn_to_virt(mfn), level, 512);
+        atomic_fetch_sub(&f->type, 1u);
+        return;
+    }
+    atomic_fetch_sub(&f->type, 1u);
+}
+
+int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d)
+{
+    int rc = frame_get(mfn, d);
+
+    if (rc == 0) {
+        rc = frame_get_type(mfn, type, d);
+        if (rc) {
+            frame_put(mfn);
+        }
+    }
+    return rc;
+}
+
+void frame_put_and_type(mfn_t mfn)
+{
+    frame_put_type(mfn);
+    frame_put(mfn);
+}
+
+/* Replace an entry; a CPU may set accessed and dirty bits in the old one at any moment. */
+static u64 entry_write(u64 *p, u64 e, bool preserve_ad)
+{
+    u64 old = READ_ONCE(*p);
+
+    if (!preserve_ad) {
+        return atomic_xchg(p, e);
+    }
+    while (!atomic_cmpxchg(p, &old, e | (old & (PTE_A | PTE_D)))) {
+    }
+    return old;
+}
+
+/* Same frame, same rights as what is counted already: only unchecked bits differ. */
+static bool same_mapping(u64 old, u64 e)
+{
+    u64 free_bits = PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX;
+
+    return (old & e & PTE_P) && ((old ^ e) & ~free_bits) == 0;
+}
+
+int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner, bool preserve_ad)
+{
+    struct frame *f = mfn_to_frame(table);
+    u32 level = table_level(f);
+    u64 *p = (u64 *)mfn_to_virt(table) + index;
+    int rc;
+
+    if (level == 0 || hypervisor_slot(level, index)) {
+        return -EINVAL;
+    }
+    if (level == 1 && same_mapping(*p, l1e_adjust(e))) {
+        entry_write(p, l1e_adjust(e), preserve_ad);
+        return 0;
+    }
+    rc = entry_get(&e, level, d, owner);
+    if (rc) {
+        return rc;
+    }
+    entry_put(entry_write(p, e, preserve_ad), level);
+    return 0;
+}
+
+void mmu_lock(struct domain *d)
+{
+    spin_lock(&d->arch.mmu_lock);
+    d->arch.validation_budget = TABLES_PER_CALL;
+}
+
+void mmu_unlock(struct domain *d)
+{
+    spin_unlock(&d->arch.mmu_lock);
+}
+
+/*
+ * A dying domain that runs nowhere: take the types apart from the top, then the references. What others
+ * still map stays until they let go.
+ */
+void domain_relinquish_frames(struct domain *d)
+{
+    u32 f = d->page_list;
+    u32 left = d->tot_pages;
+
+    mmu_lock(d);
+    for (u32 i = 0; i < left; i++, f = frame_table[f].node.next) {
+        if (atomic_fetch_and(&frame_table[f].type, ~FT_PINNED) & FT_PINNED) {
+            frame_put_and_type(MFN(f));
+        }
+    }
+    mmu_unlock(d);
+    while (left-- && d->page_list != BUDDY_NIL) {
+        f = d->page_list;
+        d->page_list = frame_table[f].node.next;
+        domain_free_frame(d, MFN(f));
+    }
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The x86 part of a vcpu's life: its areas, and taking a whole context (struct vcpu_guest_context), which is
+ * how every vcpu but the first of a boot-time domain starts.
+ */
+#include <tarn/domain.h>
+#include <tarn/errno.h>
+#include <tarn/hypercall.h>
+#include <tarn/guest_access.h>
+#include <tarn/page.h>
+#include <x86/cpufeature.h>
+#include <x86/frames.h>
+#include <x86/pv.h>
+
+#define CR0_GUEST 0x80050033UL /* what a guest's kernel reads: PG AM WP NE ET MP PE */
+#define CR4_GUEST 0x660UL      /* OSXMMEXCPT OSFXSR MCE PAE */
+
+int arch_vcpu_create(struct vcpu *v)
+{
+    struct arch_vcpu *a = &v->arch;
+
+    a->traps = page_alloc();
+    a->xsave = page_alloc();
+    if (!a->traps || !a->xsave || vcpu_descriptors_init(v)) {
+        arch_vcpu_destroy(v);
+        return -ENOMEM;
+    }
+    fpu_init_state(a->xsave);
+    a->ctrlreg0 = CR0_GUEST;
+    a->ctrlreg4 = CR4_GUEST;
+    a->debugreg[6] = 0xffff0ff0;
+    a->debugreg[7] = 0x400;
+    a->loaded_on = NO_CPU;
+    a->flags = VCPU_KERNEL_MODE;
+    return 0;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+    page_free(v->arch.traps);
+    page_free(v->arch.xsave);
+}
+
+static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct domain *d = v->domain;
+    mfn_t l4 = MFN(xen_cr3_to_pfn(c->ctrlreg[3])), user = MFN(xen_cr3_to_pfn(c->ctrlreg[1]));
+    int rc;
+
+    mmu_lock(d);
+    rc = frame_get_and_type(l4, FT_L4, d);
+    if (rc == 0 && c->ctrlreg[1]) {
+        rc = frame_get_and_type(user, FT_L4, d);
+        if (rc) {
+            frame_put_and_type(l4);
+        }
+    }
+    mmu_unlock(d);
+    if (rc == 0) {
+        v->arch.guest_l4 = l4;
+        v->arch.user_l4 = c->ctrlreg[1] ? user : MFN(0);
+    }
+    return rc ? -EINVAL : 0;
+}
+
+static bool trap_table_ok(const struct vcpu_guest_context *c)
+{
+    for (u32 i = 0; i < NR_TRAPS; i++) {
+        if (!guest_range_ok(c->trap_ctxt[i].address, 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool addresses_ok(const struct vcpu_guest_context *c)
+{
+    return guest_range_ok(c->event_callback_eip, 1) && guest_range_ok(c->failsafe_callback_eip, 1) &&
+           guest_range_ok(c->syscall_callback_eip, 1) && is_canonical(c->fs_base) &&
+           is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) && trap_table_ok(c);
+}
+
+static void take_segments(struct arch_vcpu *a, const struct vcpu_guest_context *c)
+{
+    a->ds = c->user_regs.ds;
+    a->es = c->user_regs.es;
+    a->fs = c->user_regs.fs;
+    a->gs = c->user_regs.gs;
+    a->fs_base = c->fs_base;
+    a->gs_base_kernel = c->gs_base_kernel;
+    a->gs_base_user = c->gs_base_user;
+}
+
+static void take_callbacks(struct arch_vcpu *a, const struct vcpu_guest_context *c)
+{
+    memcpy(a->traps, c->trap_ctxt, sizeof(c->trap_ctxt));
+    a->kernel_ss = c->kernel_ss;
+    a->kernel_sp = c->kernel_sp;
+    a->event_cb = (struct guest_callback){c->event_callback_eip, true};
+    a->failsafe_cb = (struct guest_callback){c->failsafe_callback_eip, (c->flags & VGCF_failsafe_disables_events) != 0};
+    a->syscall_cb = (struct guest_callback){c->syscall_callback_eip, (c->flags & VGCF_syscall_disables_events) != 0};
+}
+
+/* The vcpu is down and was never up: nobody else looks at it. -errno, and nothing has changed. */
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct arch_vcpu *a = &v->arch;
+    int rc = addresses_ok(c) ? take_tables(v, c) : -EINVAL;
+
+    if (rc) {
+        return rc;
+    }
+    if (c->gdt_ents) {
+        rc = vcpu_set_gdt(v, c->gdt_frames, c->gdt_ents > 65536 ? 65536 : (u32)c->gdt_ents);
+        if (rc) {
+            mmu_lock(v->domain);
+            frame_put_and_type(a->guest_l4);
+            if (a->user_l4.n) {
+                frame_put_and_type(a->user_l4);
+            }
+            mmu_unlock(v->domain);
+            a->guest_l4 = a->user_l4 = MFN(0);
+            return rc;
+        }
+    }
+    a->regs = c->user_regs;
+    a->regs.entry_vector = 0;
+    a->regs.cs |= 3;
+    a->regs.ss |= 3;
+    a->regs.rflags = (a->regs.rflags & ~(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    a->flags = c->flags & VGCF_IN_KERNEL ? VCPU_KERNEL_MODE : 0;
+    a->cr3 = mfn_to_paddr(a->flags || !a->user_l4.n ? a->guest_l4 : a->user_l4);
+    a->ctrlreg0 = CR0_GUEST | (c->ctrlreg[0] & CR0_TS);
+    take_segments(a, c);
+    take_callbacks(a, c);
+    v->domain->vm_assist |= v->id == 0 ? c->vm_assist : 0;
+    if (c->flags & VGCF_I387_VALID) {
+        memcpy(a->xsave, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
+        *(u32 *)((u8 *)a->xsave + 24) &= fpu_mxcsr_mask();
+        if (cpu_features.xsave) {
+            memset((u8 *)a->xsave + 512, 0, 64);
+            *((u8 *)a->xsave + 512) = 3; /* x87 and SSE are there, the rest is at its start */
+        }
+    }
+    a->loaded_on = NO_CPU;
+    return 0;
+}
+
+/*
+ * From now on the vcpu's info is where the guest says, in a page of its own. Events that are in the old place
+ * go along; and so that none is lost between, the vcpu looks at all of them once.
+ */
+int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset)
+{
+    struct domain *d = v->domain;
+    struct vcpu_info *info;
+    int rc;
+
+    if (offset > PAGE_SIZE - sizeof(*info) || offset % 8 || v->info_mfn.n != INVALID_MFN.n ||
+        (v != current && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
+        return -EINVAL;
+    }
+    mmu_lock(d);
+    rc = frame_get_and_type(mfn, FT_WRITABLE, d);
+    mmu_unlock(d);
+    if (rc) {
+        return -EINVAL;
+    }
+    info = (struct vcpu_info *)((u8 *)mfn_to_virt(mfn) + offset);
+    memcpy(info, v->info, sizeof(*info));
+    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
+        page_free(v->info);
+    }
+    v->info_mfn = mfn;
+    atomic_store(&v->info, info);
+    info->evtchn_upcall_pending = 1;
+    info->evtchn_pending_sel = ~0UL;
+    vcpu_kick(v);
+    return 0;
+}
+
+long do_fpu_taskswitch(u64 set)
+{
+    struct vcpu *v = current;
+
+    v->arch.ctrlreg0 = set ? v->arch.ctrlreg0 | CR0_TS : v->arch.ctrlreg0 & ~CR0_TS;
+    fpu_load_ts(v);
+    return 0;
+}
+
+/* A breakpoint's address must not be ours, or the guest could watch us. */
+static bool debugreg_ok(u64 reg, u64 value)
+{
+    return reg < 4 ? guest_range_ok(value, 1) : value >> 32 == 0;
+}
+
+long do_set_debugreg(u64 reg, u64 value)
+{
+    struct arch_vcpu *a = &current->arch;
+
+    if (reg > 7 || reg == 4 || reg == 5) {
+        return -EINVAL;
+    }
+    if (!debugreg_ok(reg, value)) {
+        return -EPERM;
+    }
+    if (reg == 7) {
+        value = (value & ~0xf800UL) | 0x400; /* no GD, no reserved bits */
+    }
+    a->debugreg[reg] = value;
+    vcpu_load_debugreg(reg, value);
+    return 0;
+}
+
+long do_get_debugreg(u64 reg)
+{
+    return reg <= 7 && reg != 4 && reg != 5 ? (long)current->arch.debugreg[reg] : -EINVAL;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * guest.h - the runtime of a small paravirtual guest: what every guest in this
+ * tree is written against. It needs the public Xen headers and a freestanding
+ * compiler, nothing of the hypervisor, and the same binary runs as domain 0 on
+ * Xen and as any domain on tarn.
+ *
+ * A guest is a folder with a main.c that defines guest_name and guest_main().
+ * It starts on vcpu 0 with shared_info mapped, traps and callbacks set, the
+ * legacy periodic timer stopped and upcalls enabled.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <xen/xen.h>
+#include <xen/callback.h>
+#include <xen/errno.h>
+#include <xen/event_channel.h>
+#include <xen/features.h>
+#include <xen/memory.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
+#include <xen/version.h>
+
+#define STACK_SIZE 0x4000UL
+#define MAX_VCPUS 64U
+#define PAGE_SIZE 4096UL
+#define VIRT_BASE 0xffffffff80000000UL
+#define NR_PORTS 4096U
+
+#define SEC 1000000000UL
+#define MS 1000000UL
+#define US 1000UL
+
+/* Vectors of a frame that is no exception. */
+enum { VEC_INT80 = 128, VEC_UPCALL = 256, VEC_SYSCALL, VEC_FAILSAFE };
+
+/* Registers of interrupted code, in the order in which start.asm pushes them. */
+struct frame {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* ---- given by the guest ---- */
+
+extern const char guest_name[];
+/* NULL when all went well, else why not. The runtime prints it and powers off. */
+const char *guest_main(void);
+
+/* ---- start.c: start of day, end of day, memory ---- */
+
+extern struct start_info *start_info;
+extern char shared_page[PAGE_SIZE];
+extern uint8_t hypercall_page[4096];
+extern char guest_stacks[];
+extern char guest_image_start[], guest_image_end[];
+
+#define shared ((volatile struct shared_info *)(void *)shared_page)
+
+void guest_exit(const char *failure) __attribute__((noreturn));
+void guest_shutdown(unsigned int reason) __attribute__((noreturn));
+
+static inline unsigned long virt_to_pfn(const volatile void *va)
+{
+    return ((unsigned long)va - VIRT_BASE) / PAGE_SIZE;
+}
+
+static inline unsigned long pfn_to_mfn(unsigned long pfn)
+{
+    return ((const unsigned long *)start_info->mfn_list)[pfn];
+}
+
+static inline unsigned long virt_to_mfn(const volatile void *va)
+{
+    return pfn_to_mfn(virt_to_pfn(va));
+}
+
+static inline void *pfn_to_virt(unsigned long pfn)
+{
+    return (void *)(VIRT_BASE + pfn * PAGE_SIZE);
+}
+
+/* The page table of the given level (4 to 1) on the way to va; NULL if there is none. */
+uint64_t *page_table(unsigned int level, const volatile void *va);
+/* Machine address of the L1 entry that maps va; 0 if there is no L1. */
+uint64_t l1e_maddr(const volatile void *va);
+
+/* ---- console.c: output in whole lines, strings, the command line ---- */
+
+void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int snprintf(char *buffer, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
+/* Breaks the console lock: for a guest that is about to crash. */
+void console_panic(void);
+
+void *memset(void *to, int byte, size_t n);
+void *memcpy(void *to, const void *from, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+
+/* Value of "key=value" on the command line, copied to the caller's buffer; false if absent. */
+bool arg_string(const char *key, char *value, size_t size);
+/* Same as a decimal or 0x number; the default if absent. */
+unsigned long arg_number(const char *key, unsigned long otherwise);
+bool arg_flag(const char *word);
+
+/* ---- event.c: ports, upcalls, waiting ---- */
+
+typedef void (*event_handler)(evtchn_port_t port);
+
+extern volatile struct vcpu_info *vcpu_infos[MAX_VCPUS];
+
+/* Who handles a port and on which vcpu; NULL to forget. Does not touch the mask bit. */
+void event_handle(evtchn_port_t port, unsigned int vcpu, event_handler handler);
+/* All return the port or -errno, and leave it to the caller to set a handler. */
+long event_bind_ipi(unsigned int vcpu);
+long event_bind_virq(unsigned int virq, unsigned int vcpu);
+long event_alloc_unbound(domid_t remote);
+long event_bind_interdomain(domid_t remote, evtchn_port_t port);
+long event_bind_vcpu(evtchn_port_t port, unsigned int vcpu);
+long event_send(evtchn_port_t port);
+long event_close(evtchn_port_t port);
+bool event_pending(evtchn_port_t port);
+void event_clear(evtchn_port_t port);
+void event_mask(evtchn_port_t port);
+void event_unmask(evtchn_port_t port);
+/* The upcall handler proper, also called by those who poll with upcalls masked. */
+void event_scan(void);
+
+void upcalls_disable(void);
+void upcalls_enable(void);
+/* Unmasks upcalls and sleeps until there is one; at once if there was one already. */
+void vcpu_block(void);
+
+/* Sleeps until the condition holds. The condition must be changed by an event handler. */
+#define wait_until(condition)  \
+    do {                       \
+        upcalls_disable();     \
+        while (!(condition)) { \
+            vcpu_block();      \
+            upcalls_disable(); \
+        }                      \
+        upcalls_enable();      \
+    } while (0)
+
+/* ---- trap.c: exceptions, callbacks ---- */
+
+/* Returns true if the frame may be resumed. */
+typedef bool (*trap_handler)(struct frame *frame);
+
+extern struct trap_info trap_table[];
+extern const uint64_t trap_stubs[32];
+extern const uint64_t trap_stub_int80;
+void upcall_entry(void);
+void failsafe_entry(void);
+void syscall_entry(void);
+
+void trap_init(void);
+void trap_handle(unsigned int vector, trap_handler handler);
+void frame_print(const struct frame *frame);
+
+/* ---- time.c: system time, wall clock, timers ---- */
+
+uint64_t clock_now(void);
+/* Seconds since 1970 and nanoseconds into that second. */
+uint64_t clock_wall(uint32_t *nanoseconds);
+void clock_sleep(uint64_t nanoseconds);
+long timer_set(uint64_t deadline);
+long timer_periodic(unsigned int vcpu, uint64_t period);
+
+/* ---- smp.c: vcpus ---- */
+
+static inline unsigned int vcpu_self(void)
+{
+    unsigned long rsp;
+
+    asm volatile("mov %%rsp, %0" : "=r"(rsp));
+    return (unsigned int)((rsp - 1 - (unsigned long)guest_stacks) / STACK_SIZE);
+}
+
+/* Number of vcpus this domain has, up or not. */
+unsigned int vcpu_count(void);
+/* Starts a vcpu, or has it come up again, to run the function. 0 or -errno. */
+long vcpu_start(unsigned int vcpu, void (*function)(void));
+bool vcpu_is_up(unsigned int vcpu);
+/* Waits until the vcpu is down, a second at most. */
+bool vcpu_wait_down(unsigned int vcpu);
+/* Has vcpu_info put where the guest wants it; needed from vcpu 32 on. */
+long vcpu_register_info(unsigned int vcpu);
+void vcpu_runstate(unsigned int vcpu, struct vcpu_runstate_info *info);
+
+static inline void cpu_relax(void)
+{
+    asm volatile("pause" ::: "memory");
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t low, high;
+
+    asm volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
+    return (uint64_t)high << 32 | low;
+}
+
+/* ---- hypercalls ---- */
+
+#define ARG(x) ((unsigned long)(x))
+
+static inline long hypercall(unsigned int nr, unsigned long a1, unsigned long a2, unsigned long a3,
+                             unsigned long a4, unsigned long a5)
+{
+    unsigned long rax = ARG(hypercall_page) + nr * 32UL;
+    register unsigned long r10 asm("r10") = a4;
+    register unsigned long r8 asm("r8") = a5;
+
+    asm volatile("call *%%rax"
+                 : "+a"(rax), "+D"(a1), "+S"(a2), "+d"(a3), "+r"(r10), "+r"(r8)::"rcx", "r11",
+                   "memory");
+    return (long)rax;
+}
+
+static inline long hypercall2(unsigned int nr, unsigned long a1, unsigned long a2)
+{
+    return hypercall(nr, a1, a2, 0, 0, 0);
+}
+
+static inline long hypercall3(unsigned int nr, unsigned long a1, unsigned long a2, unsigned long a3)
+{
+    return hypercall(nr, a1, a2, a3, 0, 0);
+}
+
+static inline long xen_version(int cmd, void *arg)
+{
+    return hypercall2(__HYPERVISOR_xen_version, ARG(cmd), ARG(arg));
+}
+
+static inline long console_io(int cmd, size_t count, const char *text)
+{
+    return hypercall3(__HYPERVISOR_console_io, ARG(cmd), count, ARG(text));
+}
+
+static inline long sched_op(int cmd, const void *arg)
+{
+    return hypercall2(__HYPERVISOR_sched_op, ARG(cmd), ARG(arg));
+}
+
+static inline long event_op(int cmd, void *arg)
+{
+    return hypercall2(__HYPERVISOR_event_channel_op, ARG(cmd), ARG(arg));
+}
+
+static inline long vcpu_op(int cmd, unsigned int vcpu, void *arg)
+{
+    return hypercall3(__HYPERVISOR_vcpu_op, ARG(cmd), vcpu, ARG(arg));
+}
+
+static inline long memory_op(int cmd, void *arg)
+{
+    return hypercall2(__HYPERVISOR_memory_op, ARG(cmd), ARG(arg));
+}
+
+static inline long set_timer_op(uint64_t deadline)
+{
+    return hypercall2(__HYPERVISOR_set_timer_op, deadline, 0);
+}
+
+static inline long set_trap_table(const struct trap_info *table)
+{
+    return hypercall2(__HYPERVISOR_set_trap_table, ARG(table), 0);
+}
+
+static inline long callback_op(int cmd, const void *arg)
+{
+    return hypercall2(__HYPERVISOR_callback_op, ARG(cmd), ARG(arg));
+}
+
+static inline long update_va_mapping(const volatile void *va, uint64_t pte, unsigned long flags)
+{
+    return hypercall3(__HYPERVISOR_update_va_mapping, ARG(va), pte, flags);
+}
+
+static inline long mmu_update(const struct mmu_update *updates, unsigned int count,
+                              unsigned int *done, unsigned int domain)
+{
+    return hypercall(__HYPERVISOR_mmu_update, ARG(updates), count, ARG(done), domain, 0);
+}
+
+static inline long mmuext_op(const struct mmuext_op *ops, unsigned int count, unsigned int *done,
+                             unsigned int domain)
+{
+    return hypercall(__HYPERVISOR_mmuext_op, ARG(ops), count, ARG(done), domain, 0);
+}

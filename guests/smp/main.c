@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * smp - brings up all vcpus, sends IPIs from each to each, counts them at both
+ * ends, and takes the last vcpu down and up again. Arguments: vcpus=N (default:
+ * all there are), rounds=N IPIs per ordered pair (default 100).
+ */
+#include "guest.h"
+
+const char guest_name[] = "smp";
+
+#define TIMEOUT (20 * SEC)
+
+static unsigned int vcpus;
+static unsigned long rounds;
+/* The port that vcpu [from] sends on to reach vcpu [to], and who is behind a port. */
+static evtchn_port_t ports[MAX_VCPUS][MAX_VCPUS];
+static struct {
+    uint8_t from, to;
+} ends[NR_PORTS];
+static volatile unsigned long sent[MAX_VCPUS][MAX_VCPUS], received[MAX_VCPUS][MAX_VCPUS];
+static volatile bool go;
+static volatile unsigned int ready, done, runs[MAX_VCPUS];
+
+static void on_ipi(evtchn_port_t port)
+{
+    received[ends[port].from][ends[port].to]++;
+}
+
+static bool channel_make(unsigned int from, unsigned int to)
+{
+    long port = event_bind_ipi(to);
+
+    if (port < 0) {
+        printf("smp: bind_ipi from %u to %u: %ld\n", from, to, port);
+        return false;
+    }
+    ports[from][to] = (evtchn_port_t)port;
+    ends[port].from = (uint8_t)from;
+    ends[port].to = (uint8_t)to;
+    event_handle((evtchn_port_t)port, to, on_ipi);
+    return true;
+}
+
+/* Yields rather than spins: there may be fewer pcpus than vcpus. */
+static bool arrived(unsigned int from, unsigned int to)
+{
+    uint64_t deadline = clock_now() + TIMEOUT;
+
+    while (received[from][to] < sent[from][to]) {
+        if (clock_now() > deadline) {
+            return false;
+        }
+        sched_op(SCHEDOP_yield, NULL);
+    }
+    return true;
+}
+
+/* One IPI at a time to each of the others: a second would merge with the first. */
+static void send_all(unsigned int self)
+{
+    for (unsigned long round = 0; round < rounds; round++) {
+        for (unsigned int to = 0; to < vcpus; to++) {
+            if (to != self) {
+                sent[self][to]++;
+                event_send(ports[self][to]);
+            }
+        }
+        for (unsigned int to = 0; to < vcpus; to++) {
+            if (to != self && !arrived(self, to)) {
+                return;
+            }
+        }
+    }
+}
+
+static void ap_main(void)
+{
+    unsigned int self = vcpu_self();
+
+    runs[self]++;
+    if (runs[self] > 1) {
+        return;
+    }
+    __atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+    while (!go) {
+        sched_op(SCHEDOP_yield, NULL);
+    }
+    send_all(self);
+    __atomic_add_fetch(&done, 1, __ATOMIC_SEQ_CST);
+    /* Stays up for the others' IPIs until all have sent theirs. */
+    while (done < vcpus) {
+        sched_op(SCHEDOP_yield, NULL);
+    }
+}
+
+static bool wait_count(volatile unsigned int *count, unsigned int n)
+{
+    uint64_t deadline = clock_now() + 2 * TIMEOUT;
+
+    while (*count < n) {
+        if (clock_now() > deadline) {
+            return false;
+        }
+        sched_op(SCHEDOP_yield, NULL);
+    }
+    return true;
+}
+
+static const char *bring_up(void)
+{
+    for (unsigned int from = 0; from < vcpus; from++) {
+        for (unsigned int to = 0; to < vcpus; to++) {
+            if (from != to && !channel_make(from, to)) {
+                return "no channel";
+            }
+        }
+    }
+    for (unsigned int v = 1; v < vcpus; v++) {
+        long rc = vcpu_start(v, ap_main);
+
+        if (rc) {
+            printf("smp: vcpu %u: %ld\n", v, rc);
+            return "a vcpu does not start";
+        }
+    }
+    if (!wait_count(&ready, vcpus - 1)) {
+        return "a vcpu does not come up";
+    }
+    printf("smp: %u vcpus up\n", vcpus);
+    return NULL;
+}
+
+static unsigned long report(void)
+{
+    unsigned long total = 0, lost = 0;
+
+    for (unsigned int to = 0; to < vcpus; to++) {
+        unsigned long in = 0, out = 0;
+
+        for (unsigned int from = 0; from < vcpus; from++) {
+            in += received[from][to];
+            out += sent[to][from];
+            lost += sent[from][to] - received[from][to];
+        }
+        total += in;
+        printf("smp: vcpu %u sent %lu received %lu\n", to, out, in);
+    }
+    printf("smp: %u vcpus, %lu ipis, %lu lost\n", vcpus, total, lost);
+    return lost;
+}
+
+static const char *down_and_up(unsigned int v)
+{
+    if (!vcpu_wait_down(v)) {
+        return "a vcpu does not go down";
+    }
+    if (vcpu_start(v, ap_main) || !wait_count(&runs[v], 2) || !vcpu_wait_down(v)) {
+        return "a vcpu does not come up again";
+    }
+    printf("smp: vcpu %u down, up and down again\n", v);
+    return NULL;
+}
+
+const char *guest_main(void)
+{
+    unsigned int all = vcpu_count();
+    const char *failure;
+
+    vcpus = (unsigned int)arg_number("vcpus", all);
+    rounds = arg_number("rounds", 100);
+    if (vcpus < 1 || vcpus > all) {
+        return "there are not as many vcpus";
+    }
+    failure = bring_up();
+    if (failure) {
+        return failure;
+    }
+    go = true;
+    send_all(0);
+    __atomic_add_fetch(&done, 1, __ATOMIC_SEQ_CST);
+    if (!wait_count(&done, vcpus)) {
+        report();
+        return "a vcpu does not finish";
+    }
+    if (report()) {
+        return "ipis lost";
+    }
+    return vcpus > 1 ? down_and_up(vcpus - 1) : NULL;
+}

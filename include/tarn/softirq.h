@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a pcpu owes before it may return to a guest: bits in pcpu->softirq_pending, drained by
+ * the exit loop only. Whoever sets the first bit of another pcpu sends it one IPI.
+ */
+#pragma once
+
+#include <tarn/pcpu.h>
+
+enum softirq { SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_FLUSH_TLB, SOFTIRQ_EVENT, NR_SOFTIRQS };
+
+/* For this pcpu; no IPI needed since the exit loop comes before any return. */
+static inline void softirq_raise_self(enum softirq nr)
+{
+    atomic_fetch_or(&this_pcpu()->softirq_pending, 1u << nr);
+}
+
+void softirq_raise(u32 cpu, enum softirq nr); /* arch/x86/cpu/softirq.c */

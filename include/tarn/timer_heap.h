@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Intrusive priority queue of deadlines (pairing heap). Pure: no clock, no lock. */
+#pragma once
+
+#include <tarn/types.h>
+
+struct timer_node {
+    struct timer_node *child, *next, *prev; /* prev: left sibling, or parent for a first child */
+    stime_t expires;
+    bool queued;
+};
+
+struct timer_heap {
+    struct timer_node *root;
+};
+
+void timer_heap_insert(struct timer_heap *h, struct timer_node *n); /* n->expires is set, !n->queued */
+void timer_heap_remove(struct timer_heap *h, struct timer_node *n); /* n->queued */
+/* Earliest, or NULL. */
+static inline struct timer_node *timer_heap_first(const struct timer_heap *h)
+{
+    return h->root;
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options by table, and lists of CPUs. Owns the splitting into options, the quoting, and the
+ * conversion of values; which options there are is the table's matter. A wrong option changes
+ * nothing but what is reported. Pure, no locks.
+ */
+#include <tarn/cmdline.h>
+#include <tarn/cpumask.h>
+#include <tarn/lib.h>
+
+#define OPTION_MAX_BYTES 1536u /* of one option, quotes removed */
+#define NAME_SHOWN 40          /* characters of a wrong option or value in a report */
+
+struct parser {
+    const char *text; /* what is still to be read */
+    const struct param *table;
+    size_t nr_params;
+    void (*report)(void *arg, const char *text);
+    void *arg;
+    u32 nr_wrong;
+    char option[OPTION_MAX_BYTES];
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static const char *skip_blanks(const char *s)
+{
+    while (is_blank(*s)) {
+        s++;
+    }
+    return s;
+}
+
+static void __printf(2, 3) wrong(struct parser *p, const char *fmt, ...)
+{
+    char text[192];
+    va_list ap;
+
+    p->nr_wrong++;
+    if (p->report) {
+        va_start(ap, fmt);
+        fmt_vsnprintf(text, sizeof(text), fmt, ap);
+        va_end(ap);
+        p->report(p->arg, text);
+    }
+}
+
+/* Numbers */
+
+static int digit_value(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+}
+
+/* The number that *s begins with; *s is then behind it. False: no digit, or more than 64 bits. */
+static bool digits_scan(const char **s, u64 base, u64 *out)
+{
+    const char *first = *s;
+    u64 value = 0;
+
+    for (; (u64)digit_value(**s) < base; (*s)++) {
+        if (__builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, (u64)digit_value(**s), &value)) {
+            return false;
+        }
+    }
+    *out = value;
+    return *s != first;
+}
+
+static bool number_scan(const char **s, u64 *out)
+{
+    if ((*s)[0] == '0' && ((*s)[1] | 0x20) == 'x') {
+        *s += 2;
+        return digits_scan(s, 16, out);
+    }
+    return digits_scan(s, 10, out);
+}
+
+bool uint_parse(const char *text, u64 *out)
+{
+    return number_scan(&text, out) && *text == '\0';
+}
+
+bool size_parse(const char *text, u64 unit, u64 *out)
+{
+    static const char suffixes[] = "bkmgt";
+    const char *suffix;
+    u64 n;
+
+    if (!number_scan(&text, &n)) {
+        return false;
+    }
+    if (*text) {
+        suffix = strchr(suffixes, *text | 0x20);
+        if (!suffix || text[1]) {
+            return false;
+        }
+        unit = 1UL << (10 * (suffix - suffixes));
+    }
+    return !__builtin_mul_overflow(n, unit, out);
+}
+
+/* Values by type. `value` is NULL when the option has no "=". */
+
+static bool bool_word(const char *value, bool *out)
+{
+    static const char *const words[2][5] = {
+        { "no", "off", "false", "disable", "0" },
+        { "yes", "on", "true", "enable", "1" },
+    };
+
+    for (u32 i = 0; i < 10; i++) {
+        if (strcmp(value, words[i / 5][i % 5]) == 0) {
+            *out = i / 5;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_bool(struct parser *p, const struct param *param, const char *value, bool positive)
+{
+    bool v = true;
+
+    if (value && !positive) {
+        wrong(p, "option 'no-%s' takes no value", param->name);
+    } else if (value && !bool_word(value, &v)) {
+        wrong(p, "option '%s': '%.*s' is neither yes nor no", param->name, NAME_SHOWN, value);
+    } else {
+        *(bool *)param->dest = v == positive;
+    }
+}
+
+static void set_uint(struct parser *p, const struct param *param, const char *value)
+{
+    u64 max = param->max && param->max < UINT32_MAX ? param->max : UINT32_MAX;
+    u64 v;
+
+    if (!uint_parse(value, &v) || v < param->min || v > max) {
+        wrong(p, "option '%s': '%.*s' is not a number from %llu to %llu", param->name, NAME_SHOWN,
+              value, (unsigned long long)param->min, (unsigned long long)max);
+    } else {
+        *(u32 *)param->dest = (u32)v;
+    }
+}
+
+static void set_size(struct parser *p, const struct param *param, const char *value)
+{
+    u64 max = param->max ? param->max : UINT64_MAX;
+    u64 v;
+
+    if (!size_parse(value, param->unit ? param->unit : 1024, &v)) {
+        wrong(p, "option '%s': '%.*s' is not a size (a number and B, K, M, G or T)", param->name,
+              NAME_SHOWN, value);
+    } else if (v < param->min || v > max) {
+        wrong(p, "option '%s': '%.*s' is not a size from %llu to %llu bytes", param->name,
+              NAME_SHOWN, value, (unsigned long long)param->min, (unsigned long long)max);
+    } else {
+        *(u64 *)param->dest = v;
+    }
+}
+
+static void set_string(struct parser *p, const struct param *param, const char *value)
+{
+    if (strlen(value) >= param->size) {
+        wrong(p, "option '%s': '%.*s...' is longer than %zu characters", param->name, NAME_SHOWN,
+              value, param->size - 1);
+    } else {
+        str_copy(param->dest, value, param->size);
+    }
+}
+
+static void set_custom(struct parser *p, const struct param *param, const char *value)
+{
+    const char *reason = param->parse(value, param->dest);
+
+    if (reason) {
+        wrong(p, "option '%s': '%.*s': %s", param->name, NAME_SHOWN, value, reason);
+    }
+}
+
+static void set(struct parser *p, const struct param *param, const char *value, bool positive)
+{
+    if (param->type == PARAM_BOOL) {
+        set_bool(p, param, value, positive);
+    } else if (!positive) {
+        wrong(p, "option '%s' can't be negated with 'no-'", param->name);
+    } else if (!value) {
+        wrong(p, "option '%s' needs a value", param->name);
+    } else if (param->type == PARAM_UINT) {
+        set_uint(p, param, value);
+    } else if (param->type == PARAM_SIZE) {
+        set_size(p, param, value);
+    } else if (param->type == PARAM_STRING) {
+        set_string(p, param, value);
+    } else {
+        set_custom(p, param, value);
+    }
+}
+
+/* Splitting */
+
+static const struct param *find(const struct parser *p, const char *name)
+{
+    for (size_t i = 0; i < p->nr_params; i++) {
+        if (strcmp(p->table[i].name, name) == 0) {
+            return &p->table[i];
+        }
+    }
+    return NULL;
+}
+
+/* Copy the next option without its quotes. NULL when it is fine, else what is wrong with it. */
+static const char *next_option(struct parser *p)
+{
+    const char *s = p->text;
+    bool quoted = false;
+    size_t n = 0;
+
+    for (; *s && (quoted || !is_blank(*s)); s++) {
+        if (*s == '"') {
+            quoted = !quoted;
+            continue;
+        }
+        if (quoted && *s == '\\' && (s[1] == '"' || s[1] == '\\')) {
+            s++;
+        }
+        if (n < sizeof(p->option)) {
+            p->option[n] = *s;
+        }
+        n++;
+    }
+    p->text = s;
+    p->option[MIN(n, sizeof(p->option) - 1)] = '\0';
+    if (quoted) {
+        return "has a quote that is not closed";
+    }
+    return n < sizeof(p->option) ? NULL : "is too long";
+}
+
+static void parse_option(struct parser *p)
+{
+    char *value = strchr(p->option, '=');
+    const struct param *param;
+    bool positive = true;
+
+    if (value) {
+        *value++ = '\0';
+    }
+    param = find(p, p->option);
+    if (!param && strncmp(p->option, "no-", 3) == 0) {
+        positive = false;
+        param = find(p, p->option + 3);
+    }
+    if (param) {
+        set(p, param, value, positive);
+    } else {
+        wrong(p, "unknown option '%.*s'", NAME_SHOWN, p->option);
+    }
+}
+
+u32 cmdline_parse(const char *text, const struct param *table, size_t n,
+                  void (*report)(void *arg, const char *text), void *arg)
+{
+    struct parser p;
+
+    p.text = skip_blanks(text);
+    p.table = table;
+    p.nr_params = n;
+    p.report = report;
+    p.arg = arg;
+    p.nr_wrong = 0;
+    while (*p.text) {
+        const char *problem = next_option(&p);
+
+        if (problem) {
+            wrong(&p, "option '%.*s' %s", NAME_SHOWN, p.option, problem);
+        } else {
+            parse_option(&p);
+        }
+        p.text = skip_blanks(p.text);
+    }
+    return p.nr_wrong;
+}
+
+/* Lists of CPUs */
+
+struct cpu_range {
+    u32 first, last;
+};
+
+static const char *cpu_scan(const char **s, u32 nr_cpus, u32 *out)
+{
+    u64 n;
+
+    if (**s < '0' || **s > '9') {
+        return "a CPU number is missing";
+    }
+    if (!digits_scan(s, 10, &n) || n >= nr_cpus) {
+        return "a CPU number is too large";
+    }
+    *out = (u32)n;
+    *s = skip_blanks(*s);
+    return NULL;
+}
+
+/* "all", "N" or "N-M"; *s is then behind it and the blanks that follow. */
+static const char *range_scan(const char **s, u32 nr_cpus, struct cpu_range *out)
+{
+    const char *err;
+
+    if (strncmp(*s, "all", 3) == 0) {
+        *s = skip_blanks(*s + 3);
+        *out = (struct cpu_range){ 0, nr_cpus - 1 };
+        return NULL;
+    }
+    err = cpu_scan(s, nr_cpus, &out->first);
+    out->last = out->first;
+    if (!err && **s == '-') {
+        *s = skip_blanks(*s + 1);
+        err = cpu_scan(s, nr_cpus, &out->last);
+    }
+    if (!err && out->last < out->first) {
+        err = "a range of CPUs ends before it starts";
+    }
+    return err;
+}
+
+static const char *item_scan(const char **s, u32 nr_cpus, struct cpumask *mask)
+{
+    bool exclude = **s == '^';
+    struct cpu_range r;
+    const char *err;
+
+    if (exclude) {
+        *s = skip_blanks(*s + 1);
+    }
+    err = range_scan(s, nr_cpus, &r);
+    if (err) {
+        return err;
+    }
+    for (u32 cpu = r.first; cpu <= r.last; cpu++) {
+        if (exclude) {
+            cpumask_clear(mask, cpu);
+        } else {
+            cpumask_set(mask, cpu);
+        }
+    }
+    return NULL;
+}
+
+const char *cpulist_parse(const char *text, u32 nr_cpus, struct cpumask *out)
+{
+    const char *s = skip_blanks(text);
+    struct cpumask mask;
+
+    nr_cpus = MIN(nr_cpus, (u32)NR_CPUS);
+    cpumask_clear_all(&mask);
+    if (*s == '\0' || nr_cpus == 0) {
+        return "no CPU is named";
+    }
+    for (;;) {
+        const char *err = item_scan(&s, nr_cpus, &mask);
+
+        if (err) {
+            return err;
+        }
+        if (*s == '\0') {
+            break;
+        }
+        if (*s != ',') {
+            return "CPU numbers must be separated by commas";
+        }
+        s = skip_blanks(s + 1);
+    }
+    if (cpumask_empty(&mask)) {
+        return "no CPU is left";
+    }
+    *out = mask;
+    return NULL;
+}
+
+int cpulist_format(char *buf, size_t size, const struct cpumask *mask)
+{
+    size_t len = 0;
+
+    if (size) {
+        buf[0] = '\0';
+    }
+    for (u32 first = cpumask_first(mask); first < NR_CPUS;) {
+        u32 last = first;
+        size_t at = MIN(len, size);
+        int n;
+
+        while (cpumask_test(mask, last + 1)) {
+            last++;
+        }
+        n = fmt_snprintf(buf + at, size - at, first == last ? "%s%u" : "%s%u-%u", len ? "," : "",
+                         first, last);
+        len += (size_t)n;
+        first = cpumask_next(mask, last + 1);
+    }
+    return (int)len;
+}

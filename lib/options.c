@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables of options: of the hypervisor's command line (to `opt`), and of a boot module's
+ * string. What a value means beyond its form (whether a CPU or scheduler exists) is for those who
+ * use it. `opt` is written at boot only. Pure, no locks.
+ */
+#include <tarn/cmdline.h>
+#include <tarn/console.h>
+#include <tarn/lib.h>
+#include <tarn/options.h>
+
+#define MODULE_MAX_VCPUS 128u
+#define MIB (1UL << 20)
+#define PART_MAX_BYTES 32u /* of one part of a value that is a list */
+
+struct options opt;
+
+/*
+ * The part of *s before the next comma; *s is then behind the comma, or NULL at the end.
+ * One that is too long to be anything we know becomes "?".
+ */
+static void next_part(const char **s, char part[PART_MAX_BYTES])
+{
+    const char *comma = strchr(*s, ',');
+    size_t len = comma ? (size_t)(comma - *s) : strlen(*s);
+
+    if (len < PART_MAX_BYTES) {
+        str_copy(part, *s, len + 1);
+    } else {
+        str_copy(part, "?", PART_MAX_BYTES);
+    }
+    *s = comma ? comma + 1 : NULL;
+}
+
+/* The size itself, or without one the "max:" part: dom0's memory doesn't change once it runs. */
+static const char *parse_dom0_mem(const char *value, void *dest)
+{
+    u64 amount = 0;
+    u64 max = 0;
+
+    while (value) {
+        char part[PART_MAX_BYTES];
+        bool is_min, is_max;
+        u64 v;
+
+        next_part(&value, part);
+        is_min = strncmp(part, "min:", 4) == 0;
+        is_max = strncmp(part, "max:", 4) == 0;
+        if (!size_parse(is_min || is_max ? part + 4 : part, 1024, &v) || v == 0) {
+            return "not SIZE, min:SIZE or max:SIZE, as in 512M,max:1G";
+        }
+        if (is_max) {
+            max = v;
+        } else if (!is_min) {
+            amount = v;
+        }
+    }
+    if (amount && max) {
+        amount = MIN(amount, max);
+    }
+    *(u64 *)dest = amount ? amount : max;
+    return NULL;
+}
+
+/* "N", "A-B", "A-", "-B": the upper bound counts. */
+static const char *parse_dom0_max_vcpus(const char *value, void *dest)
+{
+    static const char *const wrong = "not a number of vcpus from 1 to 128, or a range of them";
+    char low[16];
+    const char *dash = strchr(value, '-');
+    u64 min = 1;
+    u64 max = 0;
+
+    if (dash && dash != value) {
+        if ((size_t)(dash - value) >= sizeof(low)) {
+            return wrong;
+        }
+        str_copy(low, value, (size_t)(dash - value) + 1);
+        if (!uint_parse(low, &min)) {
+            return wrong;
+        }
+    }
+    if (dash && dash != value && dash[1] == '\0') {
+        max = 0; /* no upper bound: one per pcpu */
+    } else if (!uint_parse(dash ? dash + 1 : value, &max) || max == 0) {
+        return wrong;
+    }
+    if (min > MODULE_MAX_VCPUS || max > MODULE_MAX_VCPUS || (max && min > max)) {
+        return wrong;
+    }
+    *(u32 *)dest = (u32)max;
+    return NULL;
+}
+
+static const char *parse_dom0(const char *value, void *dest)
+{
+    bool none = strcmp(value, "none") == 0;
+
+    if (!none && strcmp(value, "pv") != 0) {
+        return "neither none nor pv";
+    }
+    *(bool *)dest = none;
+    return NULL;
+}
+
+static const char *parse_ratelimit(const char *value, void *dest)
+{
+    u64 v;
+
+    if (!uint_parse(value, &v) || (v != 0 && (v < 100 || v > 500000))) {
+        return "neither 0 nor a number from 100 to 500000";
+    }
+    *(u32 *)dest = (u32)v;
+    return NULL;
+}
+
+static const char *parse_loglvl(const char *value, void *dest)
+{
+    static const struct {
+        const char *name;
+        u32 level;
+    } levels[] = {
+        { "none", 0 },
+        { "error", LOG_ERROR + 1 },
+        { "warning", LOG_WARNING + 1 },
+        { "info", LOG_INFO + 1 },
+        { "debug", LOG_DEBUG + 1 },
+        { "all", LOG_DEBUG + 1 },
+    };
+
+    for (u32 i = 0; i < ARRAY_SIZE(levels); i++) {
+        if (strcmp(value, levels[i].name) == 0) {
+            *(u32 *)dest = levels[i].level;
+            return NULL;
+        }
+    }
+    return "not one of none, error, warning, info, debug, all";
+}
+
+/* A list; "none" or a list without com1 silences the line only if all of it is understood. */
+static const char *parse_console(const char *value, void *dest)
+{
+    bool com1 = false;
+    bool other = false;
+
+    while (value) {
+        char part[PART_MAX_BYTES];
+
+        next_part(&value, part);
+        if (strcmp(part, "com1") == 0) {
+            com1 = true;
+        } else if (strcmp(part, "none") != 0) {
+            other = true;
+        }
+    }
+    if (com1 || !other) {
+        *(bool *)dest = com1;
+    }
+    return other ? "only com1 and none are known" : NULL;
+}
+
+static const char *com1_baud(const char *text, u32 *out)
+{
+    u64 v;
+
+    if (!uint_parse(text, &v) || v == 0 || v > 115200 || 115200 % v != 0) {
+        return "the baud rate does not divide 115200";
+    }
+    *out = (u32)v;
+    return NULL;
+}
+
+static const char *com1_port(const char *text, u16 *out)
+{
+    u64 v;
+
+    if (!uint_parse(text, &v) || v == 0 || v > 0xfff8) {
+        return "the I/O port is not a number from 1 to 0xfff8";
+    }
+    *out = (u16)v;
+    return NULL;
+}
+
+/* BAUD[,8n1[,PORT[,IRQ]]]; the interrupt is not used. An empty part keeps what was. */
+static const char *parse_com1(const char *value, void *dest)
+{
+    struct options *o = dest;
+    u32 baud = o->com1_baud;
+    u16 port = o->com1_port;
+
+    for (u32 i = 0; value; i++) {
+        const char *err = NULL;
+        char part[PART_MAX_BYTES];
+        u64 irq;
+
+        next_part(&value, part);
+        if (i > 3) {
+            err = "too many parts: BAUD,8n1,PORT,IRQ";
+        } else if (part[0] == '\0') {
+            continue;
+        } else if (i == 0) {
+            err = com1_baud(part, &baud);
+        } else if (i == 1) {
+            err = strcmp(part, "8n1") == 0 ? NULL : "only 8n1 is supported";
+        } else if (i == 2) {
+            err = com1_port(part, &port);
+        } else if (!uint_parse(part, &irq) || irq > 255) {
+            err = "the interrupt is not a number from 0 to 255";
+        }
+        if (err) {
+            return err;
+        }
+    }
+    o->com1_baud = baud;
+    o->com1_port = port;
+    return NULL;
+}
+
+static const char *parse_cpus(const char *value, void *dest)
+{
+    return cpulist_parse(value, NR_CPUS, dest);
+}
+
+static const struct param hypervisor_params[] = {
+    { .name = "maxcpus",
+      .type = PARAM_UINT,
+      .dest = &opt.maxcpus,
+      .min = 1,
+      .max = NR_CPUS,
+      .help = "use at most that many CPUs" },
+    { .name = "dom0_mem",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.dom0_mem,
+      .parse = parse_dom0_mem,
+      .help = "memory of dom0" },
+    { .name = "dom0_max_vcpus",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.dom0_max_vcpus,
+      .parse = parse_dom0_max_vcpus,
+      .help = "vcpus of dom0" },
+    { .name = "dom0_vcpus_pin",
+      .type = PARAM_BOOL,
+      .dest = &opt.dom0_vcpus_pin,
+      .help = "vcpu n of dom0 stays on pcpu n" },
+    { .name = "dom0",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.no_dom0,
+      .parse = parse_dom0,
+      .help = "none: no control domain" },
+    { .name = "sched",
+      .type = PARAM_STRING,
+      .dest = opt.sched,
+      .size = sizeof(opt.sched),
+      .help = "scheduler of Pool-0" },
+    { .name = "sched_credit_tslice_ms",
+      .type = PARAM_UINT,
+      .dest = &opt.tslice_ms,
+      .min = 1,
+      .max = 1000,
+      .help = "time slice of the credit scheduler" },
+    { .name = "sched_ratelimit_us",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.ratelimit_us,
+      .parse = parse_ratelimit,
+      .help = "no preemption earlier than that" },
+    { .name = "noreboot",
+      .type = PARAM_BOOL,
+      .dest = &opt.noreboot,
+      .help = "halt instead of a reboot" },
+    { .name = "loglvl",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.loglvl,
+      .parse = parse_loglvl,
+      .help = "least severe message that is printed" },
+    { .name = "guest_loglvl",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.guest_loglvl,
+      .parse = parse_loglvl,
+      .help = "the same for messages about guests" },
+    { .name = "console",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.console_com1,
+      .parse = parse_console,
+      .help = "com1 or none" },
+    { .name = "com1",
+      .type = PARAM_CUSTOM,
+      .dest = &opt,
+      .parse = parse_com1,
+      .help = "BAUD,8n1,PORT,IRQ of the serial line" },
+    { .name = "smap",
+      .type = PARAM_BOOL,
+      .dest = &opt.smap,
+      .help = "use SMAP where the CPU has it" },
+    { .name = "smep",
+      .type = PARAM_BOOL,
+      .dest = &opt.smep,
+      .help = "use SMEP where the CPU has it" },
+};
+
+void options_parse(const char *cmdline, void (*report)(void *arg, const char *text), void *arg)
+{
+    opt = (struct options){
+        .sched = "credit",
+        .tslice_ms = 30,
+        .ratelimit_us = 1000,
+        .loglvl = LOG_INFO + 1,
+        .guest_loglvl = LOG_INFO + 1,
+        .console_com1 = true,
+        .com1_baud = 115200,
+        .com1_port = 0x3f8,
+        .smap = true,
+        .smep = true,
+    };
+    cmdline_parse(cmdline, hypervisor_params, ARRAY_SIZE(hypervisor_params), report, arg);
+}
+
+u32 module_options_parse(const char *args, struct module_options *out,
+                         void (*report)(void *arg, const char *text), void *arg)
+{
+    const struct param params[] = {
+        { .name = "name", .type = PARAM_STRING, .dest = out->name, .size = sizeof(out->name) },
+        { .name = "vcpus",
+          .type = PARAM_UINT,
+          .dest = &out->vcpus,
+          .min = 1,
+          .max = MODULE_MAX_VCPUS },
+        { .name = "memory",
+          .type = PARAM_SIZE,
+          .dest = &out->memory,
+          .min = MIB,
+          .max = 1UL << 46,
+          .unit = MIB },
+        { .name = "pool", .type = PARAM_STRING, .dest = out->pool, .size = sizeof(out->pool) },
+        { .name = "cpus", .type = PARAM_CUSTOM, .dest = &out->cpus, .parse = parse_cpus },
+        { .name = "cpus_soft", .type = PARAM_CUSTOM, .dest = &out->cpus_soft, .parse = parse_cpus },
+        { .name = "weight", .type = PARAM_UINT, .dest = &out->weight, .min = 1, .max = 65535 },
+        { .name = "cpu_weight", .type = PARAM_UINT, .dest = &out->weight, .min = 1, .max = 65535 },
+        { .name = "cap", .type = PARAM_UINT, .dest = &out->cap, .max = MODULE_MAX_VCPUS * 100 },
+        { .name = "cmdline",
+          .type = PARAM_STRING,
+          .dest = out->cmdline,
+          .size = sizeof(out->cmdline) },
+        { .name = "extra",
+          .type = PARAM_STRING,
+          .dest = out->cmdline,
+          .size = sizeof(out->cmdline) },
+        { .name = "ramdisk",
+          .type = PARAM_STRING,
+          .dest = out->ramdisk,
+          .size = sizeof(out->ramdisk) },
+    };
+
+    memset(out, 0, sizeof(*out));
+    out->vcpus = 1;
+    out->memory = 16 * MIB;
+    str_copy(out->pool, "Pool-0", sizeof(out->pool));
+    cpumask_set_all(&out->cpus);
+    cpumask_set_all(&out->cpus_soft);
+    out->weight = 256;
+    return cmdline_parse(args, params, ARRAY_SIZE(params), report, arg);
+}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures: `boot` starts machines and makes sure they end; `topology` goes over machine layouts."""
+import os
+import re
+from collections import namedtuple
+
+import pytest
+
+import tarn
+
+Cpu = namedtuple("Cpu", "socket core thread apic")
+
+
+class Topology:
+    """A -smp string and what QEMU makes of it."""
+
+    def __init__(self, smp, sockets, cores, threads):
+        self.smp, self.sockets, self.cores, self.threads = smp, sockets, cores, threads
+
+    def cpus(self):
+        """In the order in which tarn must number them. APIC ids have bit fields: cores=3 leaves holes."""
+        thread_bits = (self.threads - 1).bit_length()
+        core_bits = (self.cores - 1).bit_length()
+        return [Cpu(s, c, t, (((s << core_bits) | c) << thread_bits) | t)
+                for s in range(self.sockets) for c in range(self.cores) for t in range(self.threads)]
+
+
+TOPOLOGIES = [
+    Topology("1", 1, 1, 1),
+    Topology("2", 1, 2, 1),
+    Topology("8,sockets=2,cores=2,threads=2", 2, 2, 2),
+    Topology("12,sockets=2,cores=3,threads=2", 2, 3, 2),
+    Topology("5", 1, 5, 1),
+    Topology("64", 1, 64, 1),
+]
+# A test that takes `topology` runs on all of them, one that takes `small_topology` not on 64 CPUs.
+SMALL = TOPOLOGIES[:-1]
+
+
+@pytest.fixture(params=TOPOLOGIES, ids=[t.smp for t in TOPOLOGIES])
+def topology(request):
+    return request.param
+
+
+@pytest.fixture(params=SMALL, ids=[t.smp for t in SMALL])
+def small_topology(request):
+    return request.param
+
+
+@pytest.fixture
+def boot(request):
+    """boot(smp=..., modules=[...]) -> a started Tarn; its serial line is kept in results/."""
+    machines = []
+    logs = os.path.join(tarn.BUILD, "results", "serial")
+    os.makedirs(logs, exist_ok=True)
+    name = re.sub(r"[^\w=,-]+", "_", request.node.name)
+
+    def start(**kw):
+        suffix = f".{len(machines)}" if machines else ""
+        machine = tarn.Tarn(log=os.path.join(logs, f"{name}{suffix}.log"), **kw)
+        machines.append(machine)
+        return machine.start()
+
+    yield start
+    for machine in machines:
+        machine.kill()
+
+
+@pytest.fixture
+def boot_iso(boot, tmp_path):
+    """The same through GRUB and Multiboot 2: boot_iso(cmdline=..., modules=[...], smp=...)."""
+
+    def start(cmdline="", modules=(), **kw):
+        iso = str(tmp_path / "tarn.iso")
+        tarn.make_iso(iso, cmdline, modules)
+        return boot(iso=iso, **kw)
+
+    return start
+
+
+@pytest.fixture(params=["multiboot1", "multiboot2"])
+def boot_both(request, boot, boot_iso):
+    """boot(), once through QEMU's -kernel and once through GRUB."""
+    return boot if request.param == "multiboot1" else boot_iso

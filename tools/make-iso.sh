@@ -1,0 +1,38 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# make-iso.sh OUT.iso LIST: a GRUB ISO that boots tarn through Multiboot 2 with the guests of LIST
+# ("guest string" a line, as tools/demo.txt). APPEND is the hypervisor's command line, O the build
+# folder. GRUB and tarn both speak on the first serial line.
+set -eu
+out=$1
+list=$2
+O=${O:-build}
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+mkdir -p "$tree/boot/grub"
+cp "$O/tarn.elf" "$tree/boot/tarn.elf"
+{
+    echo 'serial --unit=0 --speed=115200'
+    echo 'terminal_input serial'
+    echo 'terminal_output serial'
+    echo 'set timeout=0'
+    echo 'set default=0'
+    echo 'menuentry "tarn" {'
+    # GRUB drops the first word, the path, and handles quotes as a shell does
+    echo "    multiboot2 /boot/tarn.elf ${APPEND:-}"
+    grep -v '^#' "$list" | while read -r guest string; do
+        [ -e "$O/guests/$guest.elf" ] || { echo "iso: no guest $guest" >&2; continue; }
+        cp "$O/guests/$guest.elf" "$tree/boot/"
+        printf '    module2 /boot/%s.elf %s.elf %s\n' "$guest" "$guest" \
+            "$(printf '%s' "$string" | sed "s/'/'\\\\''/g; s/[^ ]*\"[^\"]*\"/'&'/g")"
+    done
+    echo '    boot'
+    echo '}'
+} >"$tree/boot/grub/grub.cfg"
+if ! grub-mkrescue -o "$out" "$tree" --compress=no --install-modules="multiboot2 serial terminal normal iso9660 biosdisk search part_msdos echo" \
+    --locales= --fonts= --themes= >"$tree.log" 2>&1; then
+    cat "$tree.log" >&2
+    rm -f "$tree.log" "$out"
+    exit 1
+fi
+rm -f "$tree.log"
