@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a domain: made, paused, shut down, crashed. Who it is made of (memory, context) is the builder's.
- * Locks: domain_list_lock (leaf) for the list; domain.lock for shutdown. A domain that was shut down keeps all it
- * has, so that it can be looked at.
+ * The life of a domain: made, paused, shut down, crashed. Who it is made of (memory, context) is
+ * the builder's. Locks: domain_list_lock (leaf) for the list; domain.lock for shutdown. A domain
+ * that was shut down keeps all it has, so that it can be looked at.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -101,8 +101,8 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
     return d;
 }
 
-struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus, struct sched_pool *pool, u32 weight,
-                             u32 cap, int *rc)
+struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
+                             struct sched_pool *pool, u32 weight, u32 cap, int *rc)
 {
     struct domain *d;
 
@@ -189,13 +189,16 @@ static __noreturn void machine_follow(u8 reason)
 
 static const char *shutdown_text(u8 reason)
 {
-    static const char *const text[] = {"powered off", "asks for a reboot", "suspended",
-                                       "crashed", "was stopped by its watchdog", "asks for a soft reset"};
+    static const char *const text[] = {
+        "powered off", "asks for a reboot",           "suspended",
+        "crashed",     "was stopped by its watchdog", "asks for a soft reset"
+    };
 
     return reason < ARRAY_SIZE(text) ? text[reason] : "shut down for an unknown reason";
 }
 
-/* Wakes nobody: vcpus are stopped without waiting, since two domains may do this to each other at once. */
+/* Wakes nobody: vcpus are stopped without waiting, since two domains may do this to each other at
+ * once. */
 static void stop_vcpus(struct domain *d)
 {
     for (u32 i = 0; i < d->max_vcpus; i++) {
@@ -239,7 +242,8 @@ void domain_crash(struct domain *d, const char *fmt, ...)
         return;
     }
     console_flush_domain(d);
-    log_error("domain %u (%s) vcpu %u crashed: %s", d->domid, d->name, v->domain == d ? v->id : 0, why);
+    log_error("domain %u (%s) vcpu %u crashed: %s", d->domid, d->name, v->domain == d ? v->id : 0,
+              why);
     if (v->domain == d) {
         show_guest_regs(v);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vcpu: made, blocked and woken, its timers and its runstate area. When it runs is sched/'s business.
- * pause_flags is atomic: who clears the last bit calls vcpu_wake, who sets a bit calls vcpu_sleep_*.
+ * A vcpu: made, blocked and woken, its timers and its runstate area. When it runs is sched/'s
+ * business. pause_flags is atomic: who clears the last bit calls vcpu_wake, who sets a bit calls
+ * vcpu_sleep_*.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -118,8 +119,8 @@ bool vcpu_event_deliverable(const struct vcpu *v)
 }
 
 /*
- * Block, then look: an event that came before the look is seen by it, one that comes after finds VPF_BLOCKED
- * set and wakes us. So none is lost between.
+ * Block, then look: an event that came before the look is seen by it, one that comes after finds
+ * VPF_BLOCKED set and wakes us. So none is lost between.
  */
 void vcpu_block(void)
 {
@@ -134,8 +135,9 @@ void vcpu_block(void)
 }
 
 /*
- * The event's bits are set. Blocked: wake it. Running elsewhere: interrupt it, its exit loop looks. Neither: it
- * looks when it comes to run, since `running` is set before that look (both sides are full barriers).
+ * The event's bits are set. Blocked: wake it. Running elsewhere: interrupt it, its exit loop looks.
+ * Neither: it looks when it comes to run, since `running` is set before that look (both sides are
+ * full barriers).
  */
 void vcpu_kick(struct vcpu *v)
 {
@@ -194,8 +196,8 @@ void vcpu_set_periodic(struct vcpu *v, stime_t period)
 }
 
 /*
- * Written when the vcpu comes to run, with its own address space loaded. With the update flag a guest can tell
- * a torn read: it is set before and cleared after.
+ * Written when the vcpu comes to run, with its own address space loaded. With the update flag a
+ * guest can tell a torn read: it is set before and cleared after.
  */
 void vcpu_show_runstate(const struct vcpu *v)
 {

@@ -3,8 +3,8 @@
 #include <tarn/time.h>
 
 /*
- * to / from = mul / 2^32 * 2^shift. mul keeps its top bit, so that rounding costs at most 2^-32. Binary long
- * division: there is no 128-bit one without libgcc.
+ * to / from = mul / 2^32 * 2^shift. mul keeps its top bit, so that rounding costs at most 2^-32.
+ * Binary long division: there is no 128-bit one without libgcc.
  */
 struct time_scale time_scale_make(u64 from_hz, u64 to_hz)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The compiler's 128-bit division, which its own library would bring: by long division in base 2^64. */
+/* The compiler's 128-bit division, which its own library would bring: by long division in base
+ * 2^64. */
 #include <tarn/types.h>
 
 unsigned __int128 __udivti3(unsigned __int128 n, unsigned __int128 d);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The credit scheduler. Credit is CPU time in ns: a unit loses what it runs, counted exactly at every switch, and
- * each period (one time slice) gets what it was entitled to in it. Entitlements divide the time of the pool's CPUs
- * by the weights of the domains (a weight is its domain's, whatever the number of its vcpus) and within a domain
- * evenly; who wanted less than that leaves the rest to the others. So the sum of all credit stays the same, and a
- * unit that took more than its due has to wait, whenever it slept. Above 0 a unit is UNDER, else OVER; an UNDER unit that
- * wakes is BOOSTed for a third of a slice. A cap is a budget of the domain that each period refills.
- * Pure: owns the private areas of pool, domains and units; the caller holds the pool's lock around every call.
+ * The credit scheduler. Credit is CPU time in ns: a unit loses what it runs, counted exactly at
+ * every switch, and each period (one time slice) gets what it was entitled to in it. Entitlements
+ * divide the time of the pool's CPUs by the weights of the domains (a weight is its domain's,
+ * whatever the number of its vcpus) and within a domain evenly; who wanted less than that leaves
+ * the rest to the others. So the sum of all credit stays the same, and a unit that took more than
+ * its due has to wait, whenever it slept. Above 0 a unit is UNDER, else OVER; an UNDER unit that
+ * wakes is BOOSTed for a third of a slice. A cap is a budget of the domain that each period
+ * refills. Pure: owns the private areas of pool, domains and units; the caller holds the pool's
+ * lock around every call.
  */
 #include <tarn/lib.h>
 #include <tarn/list.h>
@@ -44,7 +46,7 @@ struct credit_dom {
     struct list units;  /* the active ones */
     struct list parked; /* wait for the next budget */
     s64 budget;         /* cap > 0: what it may still run */
-    stime_t refilled;
+    stime_t spent, refilled;
     u32 nr_running;
 };
 
@@ -109,11 +111,25 @@ static s64 clamp(s64 x, s64 low, s64 high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* ---- Budgets --------------------------------------------------------------------------------------------- */
+/* ---- Budgets
+ * --------------------------------------------------------------------------------------------- */
 
-static bool out_of_budget(const struct sched_dom *d)
+/* All of its units that run use it up, whether they were charged already or not. */
+static void spend(struct sched_dom *d, stime_t now)
 {
-    return d->cap && dom_priv(d)->budget <= 0;
+    struct credit_dom *c = dom_priv(d);
+
+    c->budget -= c->nr_running * MAX(now - c->spent, 0);
+    c->spent = now;
+}
+
+static bool out_of_budget(struct sched_dom *d, stime_t now)
+{
+    if (!d->cap) {
+        return false;
+    }
+    spend(d, now);
+    return dom_priv(d)->budget <= 0;
 }
 
 /* By the time that passed; what a late switch took too much was paid from the next budget. */
@@ -123,11 +139,13 @@ static void refill(const struct sched_pool *p, struct sched_dom *d, stime_t now)
     s64 elapsed = clamp(now - c->refilled, 0, MAX_PERIOD);
     s64 most = 2 * tslice(p) * d->cap / 100;
 
+    spend(d, now);
     c->budget = clamp(c->budget + elapsed * d->cap / 100, -MAX_PERIOD, most);
     c->refilled = now;
 }
 
-/* ---- What a unit ran and wanted -------------------------------------------------------------------------- */
+/* ---- What a unit ran and wanted
+ * -------------------------------------------------------------------------- */
 
 static void charge(struct sched_unit *u, stime_t now)
 {
@@ -137,9 +155,6 @@ static void charge(struct sched_unit *u, stime_t now)
     c->start = now;
     c->credit -= ran;
     c->left -= ran;
-    if (u->dom->cap) {
-        dom_priv(u->dom)->budget -= ran;
-    }
 }
 
 static void activate(struct sched_pool *p, struct sched_unit *u, stime_t now)
@@ -199,7 +214,8 @@ static void unwant(struct credit_unit *c, stime_t now)
     c->wanting = false;
 }
 
-/* ---- Run queues ------------------------------------------------------------------------------------------ */
+/* ---- Run queues
+ * ------------------------------------------------------------------------------------------ */
 
 static u8 earned(const struct credit_unit *c)
 {
@@ -248,7 +264,8 @@ static void unpark(struct sched_unit *u)
     list_del(&priv(u)->node);
 }
 
-/* ---- Where to run ---------------------------------------------------------------------------------------- */
+/* ---- Where to run
+ * ---------------------------------------------------------------------------------------- */
 
 static bool prefers(const struct sched_unit *u, u32 cpu)
 {
@@ -272,7 +289,8 @@ static bool core_idle(const struct sched_pool *p, u32 cpu)
 }
 
 /* The best idle CPU of a mask: an idle core, and the one it ran on last. */
-static u32 idle_of(const struct sched_pool *p, const struct sched_unit *u, const struct cpumask *mask)
+static u32 idle_of(const struct sched_pool *p, const struct sched_unit *u,
+                   const struct cpumask *mask)
 {
     struct cpumask idle = cpumask_and(&p->idlers, mask);
     u32 first = cpumask_next_wrap(&idle, u->cpu);
@@ -323,7 +341,8 @@ static u8 cpu_pri(const struct sched_pool *p, u32 cpu, stime_t now)
 }
 
 /* The CPU of mask that runs the least important unit, of those the one where the fewest wait. */
-static u32 busy_of(const struct sched_pool *p, const struct sched_unit *u, const struct cpumask *mask, stime_t now)
+static u32 busy_of(const struct sched_pool *p, const struct sched_unit *u,
+                   const struct cpumask *mask, stime_t now)
 {
     const struct credit_pool *cp = pool_priv(p);
     u32 best = cpumask_test(mask, u->cpu) ? u->cpu : cpumask_first(mask);
@@ -372,15 +391,17 @@ static u32 place(struct sched_pool *p, struct sched_unit *u, stime_t now)
     return cpu_pri(p, cpu, now) > priv(u)->pri ? cpu : NO_CPU;
 }
 
-/* ---- Deciding -------------------------------------------------------------------------------------------- */
+/* ---- Deciding
+ * -------------------------------------------------------------------------------------------- */
 
-/* The first that may run, of one priority on this CPU's own queue. Those out of budget are parked by the way. */
+/* The first that may run, of one priority on this CPU's own queue. Those out of budget are parked
+ * by the way. */
 static struct sched_unit *first_of(struct sched_pool *p, u32 cpu, u32 pri, stime_t now)
 {
     list_for_each_safe(l, next, &pool_priv(p)->queue[cpu].waiting[pri]) {
         struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
 
-        if (!out_of_budget(u->dom)) {
+        if (!out_of_budget(u->dom, now)) {
             return u;
         }
         dequeue(p, u);
@@ -389,7 +410,8 @@ static struct sched_unit *first_of(struct sched_pool *p, u32 cpu, u32 pri, stime
     return NULL;
 }
 
-static bool may_steal(const struct sched_pool *p, const struct sched_unit *u, u32 cpu, stime_t now, bool idle)
+static bool may_steal(const struct sched_pool *p, const struct sched_unit *u, u32 cpu, stime_t now,
+                      bool idle)
 {
     if (u->running || !cpumask_test(&u->hard, cpu)) {
         return false;
@@ -413,7 +435,7 @@ static struct sched_unit *steal(struct sched_pool *p, u32 cpu, u32 pri, stime_t 
             if (!may_steal(p, u, cpu, now, idle)) {
                 continue;
             }
-            if (out_of_budget(u->dom)) {
+            if (out_of_budget(u->dom, now)) {
                 dequeue(p, u);
                 park(u, now);
             } else if (prefers(u, cpu)) {
@@ -442,8 +464,8 @@ static struct sched_unit *best(struct sched_pool *p, u32 cpu, u32 worst, stime_t
 }
 
 /*
- * The most important one; the own queue goes first, from others only down to priority `worst`. Rather
- * than idle it takes one whose cache is still hot elsewhere.
+ * The most important one; the own queue goes first, from others only down to priority `worst`.
+ * Rather than idle it takes one whose cache is still hot elsewhere.
  */
 static struct sched_unit *select(struct sched_pool *p, u32 cpu, u32 worst, stime_t now)
 {
@@ -467,7 +489,7 @@ static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
 }
 
 /* Idle CPUs and units that wait here: the one to call for help, if any of them may run there. */
-static u32 helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev)
+static u32 helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
 {
     struct run_queue *q = &pool_priv(p)->queue[cpu];
 
@@ -477,7 +499,7 @@ static u32 helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev)
     for (u32 pri = BOOST; pri < NR_PRIORITIES; pri++) {
         list_for_each(l, &q->waiting[pri]) {
             const struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
-            u32 idle = u == prev || out_of_budget(u->dom) ? NO_CPU : find_idle(p, u);
+            u32 idle = u == prev || out_of_budget(u->dom, now) ? NO_CPU : find_idle(p, u);
 
             if (idle != NO_CPU) {
                 cpumask_clear(&p->idlers, idle);
@@ -489,11 +511,13 @@ static u32 helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev)
 }
 
 /* It ran so shortly that a switch now would cost more than the wait. */
-static s64 protected_for(const struct sched_pool *p, u32 cpu, const struct sched_unit *u, stime_t now)
+static s64 protected_for(const struct sched_pool *p, u32 cpu, const struct sched_unit *u,
+                         stime_t now)
 {
     s64 left = p->params.ratelimit_us * NSEC_PER_USEC - (now - priv(u)->run_start);
 
-    if (left <= 0 || priv(u)->yielding || out_of_budget(u->dom) || !cpumask_test(&u->hard, cpu)) {
+    if (left <= 0 || priv(u)->yielding || out_of_budget(u->dom, now) ||
+        !cpumask_test(&u->hard, cpu)) {
         return 0;
     }
     return MAX(left, MIN_SLICE);
@@ -508,7 +532,8 @@ static bool misplaced(const struct sched_pool *p, u32 cpu, const struct sched_un
     return !prefers(u, cpu) && cpumask_intersects(&u->soft, &p->idlers);
 }
 
-/* Bring prev, which wants to go on, back among the waiting. What is misplaced waits for switched_out(). */
+/* Bring prev, which wants to go on, back among the waiting. What is misplaced waits for
+ * switched_out(). */
 static void requeue(struct sched_pool *p, u32 cpu, struct sched_unit *u, stime_t now)
 {
     struct credit_unit *c = priv(u);
@@ -518,14 +543,15 @@ static void requeue(struct sched_pool *p, u32 cpu, struct sched_unit *u, stime_t
     if (!first) {
         c->left = tslice(p);
     }
-    if (out_of_budget(u->dom)) {
+    if (out_of_budget(u->dom, now)) {
         park(u, now);
     } else if (!misplaced(p, cpu, u)) {
         enqueue(p, u, cpu, first);
     }
 }
 
-static struct sched_unit *choose(struct sched_pool *p, u32 cpu, struct sched_unit *prev, stime_t now)
+static struct sched_unit *choose(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
+                                 stime_t now)
 {
     struct sched_unit *next;
 
@@ -543,12 +569,15 @@ static struct sched_unit *choose(struct sched_pool *p, u32 cpu, struct sched_uni
 }
 
 /* Only a change of who runs begins a new run. */
-static void switch_to(struct sched_pool *p, u32 cpu, struct sched_unit *prev, struct sched_unit *next, stime_t now)
+static void switch_to(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
+                      struct sched_unit *next, stime_t now)
 {
     if (prev) {
+        spend(prev->dom, now);
         dom_priv(prev->dom)->nr_running--;
     }
     if (next) {
+        spend(next->dom, now);
         next->cpu = cpu;
         priv(next)->start = now;
         priv(next)->run_start = now;
@@ -557,7 +586,8 @@ static void switch_to(struct sched_pool *p, u32 cpu, struct sched_unit *prev, st
     pool_priv(p)->queue[cpu].current = next;
 }
 
-static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct sched_unit *prev, stime_t now)
+static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
+                                           stime_t now)
 {
     struct sched_decision dec = { NULL, 0, NO_CPU };
 
@@ -566,7 +596,7 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
         charge(prev, now);
         if (prev->runnable && (dec.slice = protected_for(p, cpu, prev, now)) > 0) {
             dec.next = prev;
-            dec.tickle = helper(p, cpu, prev);
+            dec.tickle = helper(p, cpu, prev, now);
             return dec;
         }
     }
@@ -580,7 +610,7 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
     if (dec.next) {
         dec.slice = slice_of(p, dec.next);
     }
-    dec.tickle = helper(p, cpu, prev);
+    dec.tickle = helper(p, cpu, prev, now);
     return dec;
 }
 
@@ -600,12 +630,13 @@ static u32 credit_switched_out(struct sched_pool *p, u32 cpu, struct sched_unit 
     return place(p, u, now);
 }
 
-/* ---- Wake, sleep, yield ---------------------------------------------------------------------------------- */
+/* ---- Wake, sleep, yield
+ * ---------------------------------------------------------------------------------- */
 
 /* Back to where it counts: a CPU's queue or, without a budget, the parked ones. */
 static u32 resume(struct sched_pool *p, struct sched_unit *u, stime_t now)
 {
-    if (out_of_budget(u->dom)) {
+    if (out_of_budget(u->dom, now)) {
         park(u, now);
         return NO_CPU;
     }
@@ -651,7 +682,8 @@ static u32 credit_pick_cpu(struct sched_pool *p, const struct sched_unit *u)
     return cpu != NO_CPU ? cpu : find_busy(p, u, priv(u)->start);
 }
 
-/* ---- Accounting ------------------------------------------------------------------------------------------ */
+/* ---- Accounting
+ * ------------------------------------------------------------------------------------------ */
 
 static s64 unsettled_weight(struct list *claims)
 {
@@ -667,8 +699,8 @@ static s64 unsettled_weight(struct list *claims)
 }
 
 /*
- * Divide `total` by weight. Who wants no more than its share gets what it wants, and the others share the rest;
- * as shares only grow by that, each round settles at least one.
+ * Divide `total` by weight. Who wants no more than its share gets what it wants, and the others
+ * share the rest; as shares only grow by that, each round settles at least one.
  */
 static void divide(struct list *claims, s64 total)
 {
@@ -753,7 +785,8 @@ static void settle_dom(struct sched_pool *p, struct credit_dom *d)
     }
 }
 
-static void unpark_dom(struct sched_pool *p, struct credit_dom *d, stime_t now, struct cpumask *tickle)
+static void unpark_dom(struct sched_pool *p, struct credit_dom *d, stime_t now,
+                       struct cpumask *tickle)
 {
     list_for_each_safe(l, next, &d->parked) {
         struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
@@ -792,14 +825,15 @@ static stime_t credit_timer(struct sched_pool *p, stime_t now, struct cpumask *t
         struct credit_dom *d = active_dom(l);
 
         refill(p, dom_of(d), now);
-        if (!out_of_budget(dom_of(d))) {
+        if (!out_of_budget(dom_of(d), now)) {
             unpark_dom(p, d, now, tickle);
         }
     }
     return list_empty(&cp->doms) ? STIME_MAX : now + tslice(p);
 }
 
-/* ---- Life cycle ------------------------------------------------------------------------------------------ */
+/* ---- Life cycle
+ * ------------------------------------------------------------------------------------------ */
 
 static void credit_pool_init(struct sched_pool *p, stime_t now)
 {
@@ -872,7 +906,8 @@ static void changed_dom(struct sched_pool *p, struct sched_dom *d)
     }
 }
 
-static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u, stime_t now)
+static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u,
+                          stime_t now)
 {
     if (!u) {
         changed_dom(p, d);
@@ -891,7 +926,9 @@ static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sche
     return NO_CPU;
 }
 
-/* ---- Dump ------------------------------------------------------------------------------------------------ */
+/* ---- Dump
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static int dump_unit(const struct sched_unit *u, char *buf, size_t size)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dispatcher: the mechanism of scheduling, the same for every policy. It keeps who wants a CPU
- * (unit.runnable) and who has one (unit.running), asks the pool's policy, and carries out the answer.
- * Locks: the pool's lock (RANK_RUNQUEUE) around each call of a policy and the switch that follows, so that a vcpu whose
- * lock is free is either wholly on a pcpu or wholly saved.
+ * (unit.runnable) and who has one (unit.running), asks the pool's policy, and carries out the
+ * answer. Locks: the pool's lock (RANK_RUNQUEUE) around each call of a policy and the switch that
+ * follows, so that a vcpu whose lock is free is either wholly on a pcpu or wholly saved.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -15,7 +15,7 @@
 #include <x86/pv.h>
 
 struct sched_pool pool0;
-const struct sched_ops *const sched_policies[] = {&sched_credit, NULL};
+const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
 
 static struct timer slice_timer[NR_CPUS]; /* ends the time slice of the pcpu it is on */
 static struct timer pool_timer;           /* Pool-0's periodic work */
@@ -38,7 +38,8 @@ static void slice_over(void *arg)
     softirq_raise_self(SOFTIRQ_SCHEDULE);
 }
 
-/* An earlier deadline that is still armed only makes us decide once more than needed: cheaper than moving it. */
+/* An earlier deadline that is still armed only makes us decide once more than needed: cheaper than
+ * moving it. */
 static void arm_slice(u32 cpu, stime_t until)
 {
     struct timer *t = &slice_timer[cpu];
@@ -89,7 +90,8 @@ static struct sched_pool *lock_pool_of(const struct vcpu *v)
     }
 }
 
-/* ---- Runstate ------------------------------------------------------------------------------------------- */
+/* ---- Runstate
+ * ------------------------------------------------------------------------------------------- */
 
 static void runstate_to(struct vcpu *v, int state, stime_t t)
 {
@@ -115,7 +117,8 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
     spin_unlock(&p->lock);
 }
 
-/* ---- Wake and sleep ------------------------------------------------------------------------------------- */
+/* ---- Wake and sleep
+ * ------------------------------------------------------------------------------------- */
 
 void vcpu_wake(struct vcpu *v)
 {
@@ -175,7 +178,8 @@ void vcpu_yield(void)
     softirq_raise_self(SOFTIRQ_SCHEDULE);
 }
 
-/* ---- The decision --------------------------------------------------------------------------------------- */
+/* ---- The decision
+ * --------------------------------------------------------------------------------------- */
 
 /* prev stopped wanting a CPU while it ran: it blocked, went down or was paused. */
 static void note_sleep(struct sched_pool *p, struct vcpu *v, stime_t t)
@@ -188,8 +192,10 @@ static void note_sleep(struct sched_pool *p, struct vcpu *v, stime_t t)
     }
 }
 
-/* Hand the pcpu over; prev is wholly saved before the lock is free. Returns a CPU to tickle for prev's sake. */
-static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, struct vcpu *next, stime_t t)
+/* Hand the pcpu over; prev is wholly saved before the lock is free. Returns a CPU to tickle for
+ * prev's sake. */
+static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, struct vcpu *next,
+                     stime_t t)
 {
     u32 other = NO_CPU;
 
@@ -198,7 +204,8 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
     }
     if (next != cpu->idle) {
         runstate_to(next, RUNSTATE_running, t);
-        (void)atomic_xchg(&next->unit.running, true); /* ordered before its look for events, see vcpu_kick */
+        (void)atomic_xchg(&next->unit.running,
+                          true); /* ordered before its look for events, see vcpu_kick */
         next->unit.cpu = cpu->id;
         cpumask_clear(&p->idlers, cpu->id);
     } else {
@@ -249,7 +256,8 @@ void schedule(void)
     }
 }
 
-/* ---- Life cycle ----------------------------------------------------------------------------------------- */
+/* ---- Life cycle
+ * ----------------------------------------------------------------------------------------- */
 
 const struct sched_ops *sched_policy_find(const char *name)
 {
@@ -280,7 +288,7 @@ void sched_boot_init(const struct sched_ops *ops, const struct topology *topolog
     str_copy(p->name, "Pool-0", sizeof(p->name));
     p->ops = ops;
     p->topology = topology;
-    p->params = (struct sched_params){opt.tslice_ms * 1000, opt.ratelimit_us, 0};
+    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0 };
     p->priv = pages_alloc(order_of(ops->pool_size));
     if (!p->priv) {
         panic("no memory for the scheduler of Pool-0");
@@ -327,7 +335,8 @@ void sched_domain_destroy(struct domain *d)
     spin_unlock(&p->lock);
 }
 
-/* What is given counts within the pool; a hard affinity that leaves nothing there is widened to all of it. */
+/* What is given counts within the pool; a hard affinity that leaves nothing there is widened to all
+ * of it. */
 static void effective_affinity(const struct sched_pool *p, struct vcpu *v)
 {
     struct sched_unit *u = &v->unit;

@@ -15,8 +15,10 @@
 #define REG(name) DEFINE(REGS_##name, offsetof(struct vcpu, arch.regs.name))
 
 /* What entry.asm relies on. */
-_Static_assert(offsetof(struct vcpu, arch.regs.es) % 16 == 0, "the CPU aligns the stack it pushes on");
-_Static_assert(offsetof(struct vcpu, arch.host_rsp) == 0 && offsetof(struct vcpu, arch.regs) == 8, "entry.asm");
+_Static_assert(offsetof(struct vcpu, arch.regs.es) % 16 == 0,
+               "the CPU aligns the stack it pushes on");
+_Static_assert(offsetof(struct vcpu, arch.host_rsp) == 0 && offsetof(struct vcpu, arch.regs) == 8,
+               "entry.asm");
 
 void offsets(void);
 void offsets(void)

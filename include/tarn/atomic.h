@@ -16,9 +16,8 @@
 #define atomic_fetch_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_fetch_and(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
 /* On failure *expected holds what was found. */
-#define atomic_cmpxchg(p, expected, v)                                         \
-    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_SEQ_CST, \
-                                __ATOMIC_SEQ_CST)
+#define atomic_cmpxchg(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #define smp_mb() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 static inline bool test_bit(u64 nr, const u64 *map)

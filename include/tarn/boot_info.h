@@ -24,9 +24,11 @@ struct boot_info {
     const char *loader;  /* boot loader's name or "" */
     bool bare_strings;   /* the loader (GRUB 2) leaves the paths out: strings are arguments only */
     u32 nr_regions, nr_modules;
-    struct boot_region region[BOOT_MAX_REGIONS]; /* sorted, not overlapping; RAM yields to any other type */
+    struct boot_region
+        region[BOOT_MAX_REGIONS]; /* sorted, not overlapping; RAM yields to any other type */
     struct boot_module module[BOOT_MAX_MODULES];
-    paddr_t rsdp; /* where the loader's copy of the RSDP stands, 0 if none (Multiboot 2 tags 14, 15) */
+    paddr_t
+        rsdp; /* where the loader's copy of the RSDP stands, 0 if none (Multiboot 2 tags 14, 15) */
     paddr_t info_end; /* lowest address above the loader's info structure and strings */
 };
 
@@ -34,7 +36,8 @@ struct boot_info {
  * `magic` is eax and `addr` ebx at entry. phys_to_virt maps what the loader's pointers name.
  * NULL when fine, else the reason.
  */
-const char *boot_info_parse(u32 magic, paddr_t addr, const void *(*phys_to_virt)(paddr_t), struct boot_info *out);
+const char *boot_info_parse(u32 magic, paddr_t addr, const void *(*phys_to_virt)(paddr_t),
+                            struct boot_info *out);
 
 /* A string's arguments: behind the first word (the path) and its blanks. */
 const char *boot_string_args(const char *string);

@@ -10,7 +10,8 @@
 enum param_type {
     PARAM_BOOL,   /* bool: name, name=yes|on|true|enable|1, no-name, name=no|off|false|disable|0 */
     PARAM_UINT,   /* u32 within [min, max] */
-    PARAM_SIZE,   /* u64 bytes: 512M, 1G, 64K, 4096B; a bare number is in units of 1 KiB (Xen) or of `unit` */
+    PARAM_SIZE,   /* u64 bytes: 512M, 1G, 64K, 4096B; a bare number is in units of 1 KiB (Xen) or of
+                     `unit` */
     PARAM_STRING, /* char[size] */
     PARAM_CUSTOM, /* parse(value, dest) returns NULL or the reason */
 };
@@ -19,23 +20,24 @@ struct param {
     const char *name;
     enum param_type type;
     void *dest;
-    size_t size;      /* PARAM_STRING: bytes of dest */
-    u64 min, max;     /* PARAM_UINT, PARAM_SIZE; max 0 = no limit */
-    u64 unit;         /* PARAM_SIZE: of a bare number; 0 = 1024 */
+    size_t size;  /* PARAM_STRING: bytes of dest */
+    u64 min, max; /* PARAM_UINT, PARAM_SIZE; max 0 = no limit */
+    u64 unit;     /* PARAM_SIZE: of a bare number; 0 = 1024 */
     const char *(*parse)(const char *value, void *dest);
     const char *help;
 };
 
 /*
- * Parse all of `text`. Whatever is wrong (unknown option, bad value, unterminated quote) is given to
- * report(arg, "option 'maxcpus': 'x' is not a number from 1 to 256") and parsing goes on.
- * `report` may be NULL. Within quotes \" and \\ stand for the character itself. The last of several wins.
- * Returns how many options were wrong.
+ * Parse all of `text`. Whatever is wrong (unknown option, bad value, unterminated quote) is given
+ * to report(arg, "option 'maxcpus': 'x' is not a number from 1 to 256") and parsing goes on.
+ * `report` may be NULL. Within quotes \" and \\ stand for the character itself. The last of several
+ * wins. Returns how many options were wrong.
  */
 u32 cmdline_parse(const char *text, const struct param *table, size_t n,
                   void (*report)(void *arg, const char *text), void *arg);
 
-/* A whole text as a number (decimal or 0x), or as a size with an optional suffix B K M G T; false if it isn't one. */
+/* A whole text as a number (decimal or 0x), or as a size with an optional suffix B K M G T; false
+ * if it isn't one. */
 bool uint_parse(const char *text, u64 *out);
 bool size_parse(const char *text, u64 unit, u64 *out);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The console: a log ring of all that was printed, and the serial line behind it.
- * Messages of the hypervisor start with "(tarn) "; each call is one whole line (the newline is added).
+ * Messages of the hypervisor start with "(tarn) "; each call is one whole line (the newline is
+ * added).
  */
 #pragma once
 
@@ -16,7 +17,8 @@ void log_printf(enum log_level level, const char *fmt, ...) __printf(2, 3);
 #define log_info(...) log_printf(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_printf(LOG_DEBUG, __VA_ARGS__)
 
-/* After options_parse: the serial line is as com1= and console= say. Before, all messages go to COM1. */
+/* After options_parse: the serial line is as com1= and console= say. Before, all messages go to
+ * COM1. */
 void console_init(void);
 /* Bytes as they are, to ring and line. Whole calls of different pcpus don't interleave. */
 void console_write(const char *buf, size_t len);
@@ -24,3 +26,8 @@ void console_write(const char *buf, size_t len);
 void console_write_panic(const char *buf, size_t len);
 /* Next input byte, or -1. */
 int console_getc(void);
+
+/* What was printed last; console_ring_end counts all bytes ever, modulo the size it is the next
+ * place. */
+extern char console_ring[];
+extern u64 console_ring_end;

@@ -16,13 +16,12 @@ struct cpumask {
 };
 
 /* for (each cpu in mask), ascending */
-#define cpumask_for_each(cpu, mask)                                            \
-    for (u32 cpu = cpumask_next((mask), 0); cpu < NR_CPUS;                     \
-         cpu = cpumask_next((mask), cpu + 1))
+#define cpumask_for_each(cpu, mask) \
+    for (u32 cpu = cpumask_next((mask), 0); cpu < NR_CPUS; cpu = cpumask_next((mask), cpu + 1))
 
 static inline void cpumask_clear_all(struct cpumask *m)
 {
-    *m = (struct cpumask){{0}};
+    *m = (struct cpumask){ { 0 } };
 }
 
 static inline void cpumask_set_all(struct cpumask *m)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domains and their vcpus. A domain is created with all its vcpus allocated; it is destroyed in two steps:
- * domain_kill takes away what it holds (continuable), the last domain_put frees the structure.
+ * Domains and their vcpus. A domain is created with all its vcpus allocated; it is destroyed in two
+ * steps: domain_kill takes away what it holds (continuable), the last domain_put frees the
+ * structure.
  */
 #pragma once
 
@@ -25,18 +26,18 @@ struct vcpu {
     struct arch_vcpu arch; /* first: the entry code addresses the registers from it */
     struct domain *domain;
     u32 id;
-    u32 pause_flags;         /* atomic */
-    struct vcpu_info *info;  /* shared with the guest: hypervisor mapping. Untrusted contents. */
-    mfn_t info_mfn;          /* page of a registered vcpu_info, INVALID_MFN before */
-    bool initialised;        /* has a context: VCPUOP_initialise was done */
-    bool polling;            /* in SCHEDOP_poll */
-    u32 poll_port;           /* single port polled, 0 when several */
+    u32 pause_flags;        /* atomic */
+    struct vcpu_info *info; /* shared with the guest: hypervisor mapping. Untrusted contents. */
+    mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before */
+    bool initialised;       /* has a context: VCPUOP_initialise was done */
+    bool polling;           /* in SCHEDOP_poll */
+    u32 poll_port;          /* single port polled, 0 when several */
 
     /* Scheduling; the pool's lock */
     struct sched_unit unit;
     struct cpumask hard_given, soft_given;
     struct vcpu_runstate_info runstate;
-    vaddr_t runstate_va;     /* registered area, guest virtual; 0 = none */
+    vaddr_t runstate_va; /* registered area, guest virtual; 0 = none */
 
     /* Per-vcpu VIRQs and timers */
     u16 virq_port[NR_VIRQS]; /* 0: not bound; domain's evtchn lock */
@@ -47,13 +48,13 @@ struct vcpu {
 struct domain {
     domid_t domid;
     char name[DOMAIN_NAME_MAX];
-    bool privileged;         /* dom0 */
+    bool privileged; /* dom0 */
     bool dying;
     u8 shutdown_code;
     bool is_shut_down;
-    u32 refcnt;              /* atomic; holders of a pointer beyond a lookup */
-    struct spinlock lock;    /* RANK_DOMAIN: life cycle, memory totals */
-    struct list link;        /* in the list of all domains */
+    u32 refcnt;           /* atomic; holders of a pointer beyond a lookup */
+    struct spinlock lock; /* RANK_DOMAIN: life cycle, memory totals */
+    struct list link;     /* in the list of all domains */
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
     shared_info_t *shared_info; /* hypervisor mapping. Untrusted contents. */
@@ -62,32 +63,33 @@ struct domain {
     struct sched_dom sched;
     struct sched_pool *pool;
     u32 tot_pages, max_pages;
-    u32 page_list;           /* head of its frames (struct frame links), BUDDY_NIL when none */
+    u32 page_list;             /* head of its frames (struct frame links), BUDDY_NIL when none */
     struct spinlock page_lock; /* RANK_LEAF: page_list, tot_pages */
     u64 vm_assist;
-    void *console;           /* line buffer and rate limit; kernel/ops/console_op.c */
+    void *console; /* line buffer and rate limit; kernel/ops/console_op.c */
     struct arch_domain arch;
 };
 
 /* kernel/domain.c */
 /* A domain with `max_vcpus` vcpus, all down, no memory. NULL: -errno in *rc. */
-struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus, struct sched_pool *pool, u32 weight,
-                             u32 cap, int *rc);
+struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
+                             struct sched_pool *pool, u32 weight, u32 cap, int *rc);
 /* Lookup takes a reference; NULL when there is none. DOMID_SELF is current's. */
 struct domain *domain_get_by_id(domid_t domid);
 void domain_get(struct domain *d);
 void domain_put(struct domain *d);
 void domain_abandon(struct domain *d); /* one that never ran: all it was given goes back */
-void domain_pause_all(struct domain *d);   /* VPF_PAUSED on all vcpus, and wait (but not for current) */
+void domain_pause_all(
+    struct domain *d); /* VPF_PAUSED on all vcpus, and wait (but not for current) */
 void domain_unpause_all(struct domain *d);
 /* The guest said it is done: SHUTDOWN_*. The machine follows dom0. */
 void domain_shutdown(struct domain *d, u8 reason);
 /*
- * This guest can't go on: one line with its name, the reason and (for current) registers, then it is shut
- * down with SHUTDOWN_crash. Returns; the vcpu does not run again after the exit loop.
+ * This guest can't go on: one line with its name, the reason and (for current) registers, then it
+ * is shut down with SHUTDOWN_crash. Returns; the vcpu does not run again after the exit loop.
  */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
-extern struct list domain_list;      /* domain_list_lock */
+extern struct list domain_list; /* domain_list_lock */
 extern struct spinlock domain_list_lock;
 
 /* kernel/ops/console_op.c */
@@ -97,8 +99,9 @@ void console_flush_domain(struct domain *d); /* print an unfinished line */
 int vcpu_create(struct domain *d, u32 id);
 struct vcpu *vcpu_create_idle(struct domain *idle_domain, u32 cpu);
 void vcpu_destroy(struct vcpu *v);
-void vcpu_block(void);               /* current; not if an event is deliverable */
-/* An event for v was made pending: wake it if blocked, make it look if it runs elsewhere. Any context. */
+void vcpu_block(void); /* current; not if an event is deliverable */
+/* An event for v was made pending: wake it if blocked, make it look if it runs elsewhere. Any
+ * context. */
 void vcpu_kick(struct vcpu *v);
 bool vcpu_event_deliverable(const struct vcpu *v); /* upcall pending and not masked */
 void vcpu_up(struct vcpu *v);

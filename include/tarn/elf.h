@@ -13,23 +13,23 @@ struct elf_segment {
     u64 offset, filesz; /* in the file */
     u64 vaddr;          /* guest virtual = p_paddr - PADDR_OFFSET + VIRT_BASE */
     u64 memsz;
-    u32 flags;          /* PF_R 4, PF_W 2, PF_X 1 */
+    u32 flags; /* PF_R 4, PF_W 2, PF_X 1 */
 };
 
 struct elf_image {
-    u64 entry;             /* note ENTRY, else e_entry */
-    u64 virt_base;         /* note VIRT_BASE, else 0 */
-    u64 paddr_offset;      /* note PADDR_OFFSET, else 0 (else virt_base when neither note is there) */
-    u64 hypercall_page;    /* note HYPERCALL_PAGE, guest virtual */
+    u64 entry;          /* note ENTRY, else e_entry */
+    u64 virt_base;      /* note VIRT_BASE, else 0 */
+    u64 paddr_offset;   /* note PADDR_OFFSET, else 0 (else virt_base when neither note is there) */
+    u64 hypercall_page; /* note HYPERCALL_PAGE, guest virtual */
     bool has_hypercall_page;
-    u64 init_p2m;          /* note INIT_P2M, guest virtual */
+    u64 init_p2m; /* note INIT_P2M, guest virtual */
     bool has_init_p2m;
-    bool mod_start_pfn;    /* note MOD_START_PFN is non-zero */
+    bool mod_start_pfn; /* note MOD_START_PFN is non-zero */
     bool has_notes;
     char guest_os[32], guest_version[32], loader[16], xen_version[16];
-    char features[128];    /* note FEATURES, text */
+    char features[128]; /* note FEATURES, text */
     u64 supported_features;
-    u64 kstart, kend;      /* lowest and highest virtual address of the loaded segments */
+    u64 kstart, kend; /* lowest and highest virtual address of the loaded segments */
     u32 nr_segments;
     struct elf_segment segment[ELF_MAX_SEGMENTS];
 };
@@ -39,4 +39,5 @@ struct elf_image {
  * ("not an ELF file", "not for x86-64", "truncated: segment 2 ends at ...", "no Xen notes", ...).
  * `why` is a buffer of the caller's for texts with figures.
  */
-const char *elf_parse(const void *image, size_t size, struct elf_image *out, char *why, size_t why_size);
+const char *elf_parse(const void *image, size_t size, struct elf_image *out, char *why,
+                      size_t why_size);

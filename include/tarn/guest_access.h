@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading and writing the current guest's memory by its own virtual addresses; arch/x86/mm/guest_access.c.
- * All return 0 or -EFAULT (never a fault of ours), with nothing or a leading part copied. Addresses in the hypervisor's range are refused.
+ * Reading and writing the current guest's memory by its own virtual addresses;
+ * arch/x86/mm/guest_access.c. All return 0 or -EFAULT (never a fault of ours), with nothing or a
+ * leading part copied. Addresses in the hypervisor's range are refused.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls. Each is one function with up to five register arguments (rdi rsi rdx r10 r8); its result goes to
- * the guest's rax, 0 or -errno unless said otherwise. A function copies in once, decodes and validates, then
- * commits. kernel/ops/ holds one file a hypercall, arch/x86/pv and mm those that are about the processor.
+ * Hypercalls. Each is one function with up to five register arguments (rdi rsi rdx r10 r8); its
+ * result goes to the guest's rax, 0 or -errno unless said otherwise. A function copies in once,
+ * decodes and validates, then commits. kernel/ops/ holds one file a hypercall, arch/x86/pv and mm
+ * those that are about the processor.
  */
 #pragma once
 
@@ -10,7 +11,8 @@
 
 #define NR_HYPERCALLS 64
 
-/* Arguments that a function does not take are not passed on by it: the ABI of the C compiler allows that. */
+/* Arguments that a function does not take are not passed on by it: the ABI of the C compiler allows
+ * that. */
 typedef long hypercall_fn(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 typedef void hypercall_any(void);
 extern hypercall_any *const hypercall_table[NR_HYPERCALLS]; /* arch/x86/pv/hypercall.c */

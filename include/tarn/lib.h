@@ -7,9 +7,9 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define ALIGN_UP(x, a) (((x) + ((a) - 1)) & ~((__typeof__(x))(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
-#define DIV_ROUND_UP(x, d) (((x) + (d) - 1) / (d))
+#define ALIGN_UP(x, a) (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1))
+#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
+#define DIV_ROUND_UP(x, d) (((x) + (d)-1) / (d))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -34,11 +34,11 @@
 __noreturn __cold void panic(const char *fmt, ...) __printf(1, 2);
 
 #define BUG() panic("BUG at %s:%d", __FILE__, __LINE__)
-#define BUG_ON(c)                                                              \
-    do {                                                                       \
-        if (unlikely(c)) {                                                     \
-            panic("BUG at %s:%d: %s", __FILE__, __LINE__, #c);                 \
-        }                                                                      \
+#define BUG_ON(c)                                              \
+    do {                                                       \
+        if (unlikely(c)) {                                     \
+            panic("BUG at %s:%d: %s", __FILE__, __LINE__, #c); \
+        }                                                      \
     } while (0)
 /* A precondition that a reader would ask for. Compiled in: it costs little. */
 #define ASSERT(c) BUG_ON(!(c))

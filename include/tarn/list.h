@@ -8,13 +8,16 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)  \
+    {                    \
+        &(name), &(name) \
+    }
 #define list_entry(p, type, member) container_of(p, type, member)
-#define list_for_each(pos, head)                                               \
+#define list_for_each(pos, head) \
     for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
 /* The current entry may be removed in the body. */
-#define list_for_each_safe(pos, tmp, head)                                     \
-    for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head);     \
+#define list_for_each_safe(pos, tmp, head)                                 \
+    for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head); \
          pos = tmp, tmp = pos->next)
 
 static inline void list_init(struct list *l)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The hypervisor's command line, decoded; lib/options.c (pure). Names and meanings are Xen's where Xen has one. */
+/* The hypervisor's command line, decoded; lib/options.c (pure). Names and meanings are Xen's where
+ * Xen has one. */
 #pragma once
 
 #include <tarn/cpumask.h>
 
 struct options {
-    u32 maxcpus;              /* maxcpus=N, 0 = all */
-    u64 dom0_mem;             /* dom0_mem=SIZE (bytes), 0 = what is left; "min:" and "max:" parts are accepted */
+    u32 maxcpus;  /* maxcpus=N, 0 = all */
+    u64 dom0_mem; /* dom0_mem=SIZE (bytes), 0 = what is left; "min:" and "max:" parts are accepted
+                   */
     u32 dom0_max_vcpus;       /* dom0_max_vcpus=N or A-B (B counts), 0 = one per pcpu */
     bool dom0_vcpus_pin;      /* dom0_vcpus_pin */
     bool no_dom0;             /* dom0=none */
@@ -18,23 +20,26 @@ struct options {
     bool console_com1;        /* console=com1[,...]; any other name is reported */
     u32 com1_baud;            /* com1=115200[,8n1[,0x3f8[,4]]] */
     u16 com1_port;
-    bool smap, smep;          /* smap=, smep=: default on; off for experiments */
+    bool smap, smep; /* smap=, smep=: default on; off for experiments */
 };
 extern struct options opt;
 
 /* Parse into `opt` (defaults first). report: one line for each thing that is wrong. */
 void options_parse(const char *cmdline, void (*report)(void *arg, const char *text), void *arg);
 
-/* The string of a boot module: "guest.elf name=ping vcpus=2 memory=16 cpus=2-3 weight=512 cap=50 cmdline=\"...\"". */
+/* The string of a boot module: "guest.elf name=ping vcpus=2 memory=16 cpus=2-3 weight=512 cap=50
+ * cmdline=\"...\"". */
 struct module_options {
-    char name[32];      /* name= ; empty: not a domain of its own */
-    u32 vcpus;          /* vcpus=1..128, default 1 */
-    u64 memory;         /* memory= in MiB when bare (xl), else with a suffix; default 16 MiB; bytes here */
-    char pool[32];      /* pool=, default "Pool-0" */
-    struct cpumask cpus;/* cpus= hard affinity, default all; not checked against online CPUs */
+    char name[32]; /* name= ; empty: not a domain of its own */
+    u32 vcpus;     /* vcpus=1..128, default 1 */
+    u64 memory; /* memory= in MiB when bare (xl), else with a suffix; default 16 MiB; bytes here */
+    char pool[32];       /* pool=, default "Pool-0" */
+    struct cpumask cpus; /* cpus= hard affinity, default all; not checked against online CPUs */
     struct cpumask cpus_soft;
-    u32 weight, cap;    /* weight= (alias cpu_weight=) 1..65535, default 256; cap= percent of one CPU, 0 = none */
+    u32 weight, cap; /* weight= (alias cpu_weight=) 1..65535, default 256; cap= percent of one CPU,
+                        0 = none */
     char cmdline[1024]; /* cmdline= (alias extra=) */
     char ramdisk[64];   /* ramdisk=: path of another module that is its initrd */
 };
-u32 module_options_parse(const char *args, struct module_options *out, void (*report)(void *arg, const char *text), void *arg);
+u32 module_options_parse(const char *args, struct module_options *out,
+                         void (*report)(void *arg, const char *text), void *arg);

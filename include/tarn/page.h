@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Pages for the hypervisor's own structures; arch/x86/mm/frames.c. Mapped in the direct map, read-write. */
+/* Pages for the hypervisor's own structures; arch/x86/mm/frames.c. Mapped in the direct map,
+ * read-write. */
 #pragma once
 
 #include <tarn/types.h>
 
-void *page_alloc(void);            /* zeroed; NULL when memory is out */
-void *pages_alloc(u32 order);      /* 2^order contiguous pages, zeroed */
+void *page_alloc(void);       /* zeroed; NULL when memory is out */
+void *pages_alloc(u32 order); /* 2^order contiguous pages, zeroed */
 void page_free(void *page);
 void pages_free(void *pages, u32 order);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One struct pcpu stands at the top of each CPU's aligned stack area and is found from rsp. The area is
- * 16 pages of address space; only the stacks are mapped, each with an unmapped guard page under it:
- *   0 guard  1 #DF  2 guard  3 NMI  4 guard  5 #MC  6 guard  7 #DB  8-13 guard  14-15 stack, struct pcpu at its top
+ * One struct pcpu stands at the top of each CPU's aligned stack area and is found from rsp. The
+ * area is 16 pages of address space; only the stacks are mapped, each with an unmapped guard page
+ * under it: 0 guard  1 #DF  2 guard  3 NMI  4 guard  5 #MC  6 guard  7 #DB  8-13 guard  14-15
+ * stack, struct pcpu at its top
  */
 #pragma once
 
@@ -16,19 +17,20 @@ struct vcpu;
 
 struct pcpu {
     /* arch/x86/pv/entry.asm uses the first fields: see tools/offsets.c */
-    u64 scratch;              /* SYSCALL stub */
-    struct vcpu *curr;        /* the idle vcpu when idle */
-    u32 softirq_pending;      /* bits of enum softirq, atomic */
+    u64 scratch;         /* SYSCALL stub */
+    struct vcpu *curr;   /* the idle vcpu when idle */
+    u32 softirq_pending; /* bits of enum softirq, atomic */
     u32 id;
     u32 apic_id;
     bool online;
-    bool flushing;            /* answering a TLB flush request */
-    u64 loaded_cr3;           /* what CR3 holds */
-    struct vcpu *loaded;      /* whose segments, FPU and descriptors the hardware holds; kept while idle */
+    bool flushing;  /* answering a TLB flush request */
+    u64 loaded_cr3; /* what CR3 holds */
+    struct vcpu
+        *loaded; /* whose segments, FPU and descriptors the hardware holds; kept while idle */
     struct vcpu *idle;
     struct sched_pool *pool;
     u64 nr_irqs;
-    void *gdt;                /* this pcpu's descriptor page, direct map */
+    void *gdt; /* this pcpu's descriptor page, direct map */
     void *tss;
     paddr_t gdt_pa;
     stime_t timer_programmed; /* deadline in the hardware, STIME_MAX if none */
@@ -56,6 +58,6 @@ static inline u32 this_cpu(void)
 
 #define current (this_pcpu()->curr)
 
-extern struct pcpu *pcpus[NR_CPUS];  /* by cpu number; NULL where none */
-extern u32 nr_pcpus;                 /* numbered, online or not */
+extern struct pcpu *pcpus[NR_CPUS]; /* by cpu number; NULL where none */
+extern u32 nr_pcpus;                /* numbered, online or not */
 extern struct cpumask cpu_online_map;

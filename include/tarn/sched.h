@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scheduling. A policy (sched/credit.c, ...) is pure: it gets time and state, and returns decisions; it
- * never touches hardware, locks or vcpus. The dispatcher (sched/schedule.c) owns the mechanism: it holds the
- * pool's lock around every call of a policy, carries out what was decided, and keeps `runnable` and `running`.
+ * Scheduling. A policy (sched/credit.c, ...) is pure: it gets time and state, and returns
+ * decisions; it never touches hardware, locks or vcpus. The dispatcher (sched/schedule.c) owns the
+ * mechanism: it holds the pool's lock around every call of a policy, carries out what was decided,
+ * and keeps `runnable` and `running`.
  */
 #pragma once
 
@@ -46,37 +47,48 @@ struct sched_decision {
 };
 
 struct sched_params {
-    u32 tslice_us; /* 1000..1000000 */
+    u32 tslice_us;    /* 1000..1000000 */
     u32 ratelimit_us; /* 0 or 100..500000 */
     u32 migr_delay_us;
 };
 
 /*
  * A policy. NULL = default (nothing to do). All are called with the pool's lock held.
- * Where a CPU number is returned it is one that should decide anew (call schedule), NO_CPU for none.
+ * Where a CPU number is returned it is one that should decide anew (call schedule), NO_CPU for
+ * none.
  */
 struct sched_ops {
     const char *name;
     u32 id;           /* XEN_SCHEDULER_* */
     size_t pool_size; /* bytes of struct sched_pool.priv */
     void (*pool_init)(struct sched_pool *p, stime_t now);
-    void (*cpu_add)(struct sched_pool *p, u32 cpu, stime_t now);    /* already in p->cpus */
-    void (*cpu_remove)(struct sched_pool *p, u32 cpu, stime_t now); /* already not in p->cpus; no unit is on it */
+    void (*cpu_add)(struct sched_pool *p, u32 cpu, stime_t now); /* already in p->cpus */
+    void (*cpu_remove)(struct sched_pool *p, u32 cpu,
+                       stime_t now); /* already not in p->cpus; no unit is on it */
     void (*dom_insert)(struct sched_pool *p, struct sched_dom *d);
     void (*dom_remove)(struct sched_pool *p, struct sched_dom *d);
-    void (*unit_insert)(struct sched_pool *p, struct sched_unit *u, stime_t now); /* not runnable yet */
-    void (*unit_remove)(struct sched_pool *p, struct sched_unit *u, stime_t now); /* neither queued nor running */
-    u32 (*pick_cpu)(struct sched_pool *p, const struct sched_unit *u); /* where it best starts to wait */
-    u32 (*wake)(struct sched_pool *p, struct sched_unit *u, stime_t now);  /* u->runnable was just set */
-    u32 (*sleep)(struct sched_pool *p, struct sched_unit *u, stime_t now); /* u->runnable was just cleared */
-    void (*yield)(struct sched_pool *p, struct sched_unit *u);             /* before the decision that follows */
-    /* `prev` (NULL: idle) stops running on `cpu` now, or goes on if it is returned. Sets u->cpu of what it returns. */
-    struct sched_decision (*decide)(struct sched_pool *p, u32 cpu, struct sched_unit *prev, stime_t now);
+    void (*unit_insert)(struct sched_pool *p, struct sched_unit *u,
+                        stime_t now); /* not runnable yet */
+    void (*unit_remove)(struct sched_pool *p, struct sched_unit *u,
+                        stime_t now); /* neither queued nor running */
+    u32 (*pick_cpu)(struct sched_pool *p,
+                    const struct sched_unit *u); /* where it best starts to wait */
+    u32 (*wake)(struct sched_pool *p, struct sched_unit *u,
+                stime_t now); /* u->runnable was just set */
+    u32 (*sleep)(struct sched_pool *p, struct sched_unit *u,
+                 stime_t now); /* u->runnable was just cleared */
+    void (*yield)(struct sched_pool *p,
+                  struct sched_unit *u); /* before the decision that follows */
+    /* `prev` (NULL: idle) stops running on `cpu` now, or goes on if it is returned. Sets u->cpu of
+     * what it returns. */
+    struct sched_decision (*decide)(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
+                                    stime_t now);
     /* prev's state is saved: it may be taken by other CPUs from now on. */
     u32 (*switched_out)(struct sched_pool *p, u32 cpu, struct sched_unit *prev, stime_t now);
     /* weight, cap or an affinity of a unit changed (u NULL: domain-wide) */
     u32 (*changed)(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u, stime_t now);
-    /* Pool-wide periodic work. Adds CPUs that must decide anew to *tickle; returns when to call again. */
+    /* Pool-wide periodic work. Adds CPUs that must decide anew to *tickle; returns when to call
+     * again. */
     stime_t (*timer)(struct sched_pool *p, stime_t now, struct cpumask *tickle);
     /* One line for debug keys: what a CPU's queue holds. Returns length as snprintf. */
     int (*dump_cpu)(const struct sched_pool *p, u32 cpu, char *buf, size_t size);
@@ -88,12 +100,14 @@ struct sched_pool {
     char name[32];
     const struct sched_ops *ops;
     struct sched_params params;
-    struct cpumask cpus;       /* members */
-    struct cpumask idlers;     /* members that run nothing; kept by the dispatcher, policies may clear what they tickle */
+    struct cpumask cpus;   /* members */
+    struct cpumask idlers; /* members that run nothing; kept by the dispatcher, policies may clear
+                              what they tickle */
     const struct topology *topology;
-    bool timer_kick; /* a policy sets it when `timer` must be called again; the dispatcher does so within a time slice */
+    bool timer_kick; /* a policy sets it when `timer` must be called again; the dispatcher does so
+                        within a time slice */
     u32 nr_doms;
-    void *priv;                /* ops->pool_size bytes */
+    void *priv; /* ops->pool_size bytes */
 };
 
 extern const struct sched_ops sched_credit;
@@ -109,10 +123,12 @@ void sched_domain_destroy(struct domain *d);
 void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
 void sched_vcpu_destroy(struct vcpu *v);
 void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
-void schedule(void);           /* exit loop only: decide for this pcpu, and switch */
-void vcpu_wake(struct vcpu *v);      /* pause_flags may have become 0 */
-void vcpu_sleep_nosync(struct vcpu *v); /* pause_flags has become non-zero; it may still run for a moment */
-void vcpu_sleep_sync(struct vcpu *v);   /* as above, and wait until it is off its CPU (not for current) */
-void vcpu_yield(void);               /* current */
+void schedule(void);            /* exit loop only: decide for this pcpu, and switch */
+void vcpu_wake(struct vcpu *v); /* pause_flags may have become 0 */
+void vcpu_sleep_nosync(
+    struct vcpu *v); /* pause_flags has become non-zero; it may still run for a moment */
+void vcpu_sleep_sync(
+    struct vcpu *v);   /* as above, and wait until it is off its CPU (not for current) */
+void vcpu_yield(void); /* current */
 void sched_dump(void);
 extern struct sched_pool pool0;

@@ -18,7 +18,10 @@ struct spinlock {
     u8 rank;
 };
 
-#define SPINLOCK_INIT(r) {0, (r)}
+#define SPINLOCK_INIT(r) \
+    {                    \
+        0, (r)           \
+    }
 
 /* Called while spinning; arch/x86/cpu/smp.c. Does not take locks. */
 void arch_spin_service(void);

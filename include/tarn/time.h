@@ -11,11 +11,11 @@ struct time_scale {
 };
 
 struct time_base {
-    u64 tsc0;        /* TSC at system time 0 */
+    u64 tsc0; /* TSC at system time 0 */
     u64 tsc_hz;
-    struct time_scale scale; /* ticks -> ns */
+    struct time_scale scale;   /* ticks -> ns */
     struct time_scale inverse; /* ns -> ticks, same formula */
-    s64 wall_ns; /* wall clock (ns since 1970, UTC) at system time 0 */
+    s64 wall_ns;               /* wall clock (ns since 1970, UTC) at system time 0 */
 };
 extern struct time_base time_base;
 
@@ -25,7 +25,8 @@ static inline u64 time_scale_apply(struct time_scale s, u64 delta)
     return (u64)(((unsigned __int128)delta * s.mul) >> 32);
 }
 
-/* Ticks of a clock of from_hz to those of one of to_hz (both below 2^40); right to 2^-32. lib/time_scale.c, pure. */
+/* Ticks of a clock of from_hz to those of one of to_hz (both below 2^40); right to 2^-32.
+ * lib/time_scale.c, pure. */
 struct time_scale time_scale_make(u64 from_hz, u64 to_hz);
 
 stime_t now(void);

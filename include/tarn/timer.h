@@ -16,11 +16,13 @@ struct timer {
 };
 
 void timer_init(struct timer *t, void (*fn)(void *), void *arg);
-void timer_arm(struct timer *t, stime_t expires); /* (re-)arm on this pcpu; a past deadline fires at once */
+void timer_arm(struct timer *t,
+               stime_t expires); /* (re-)arm on this pcpu; a past deadline fires at once */
 /* Arm on another pcpu (the function then runs there). */
 void timer_arm_on(struct timer *t, u32 cpu, stime_t expires);
 void timer_stop(struct timer *t); /* does not wait for a function already running elsewhere */
 /* Stop, and wait until the function runs nowhere. Call with no lock held that fn takes. */
 void timer_kill(struct timer *t);
-/* Per-pcpu part, called by the exit loop for SOFTIRQ_TIMER: run what is due, program the hardware. */
+/* Per-pcpu part, called by the exit loop for SOFTIRQ_TIMER: run what is due, program the hardware.
+ */
 void timer_softirq(void);

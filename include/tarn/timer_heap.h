@@ -14,7 +14,8 @@ struct timer_heap {
     struct timer_node *root;
 };
 
-void timer_heap_insert(struct timer_heap *h, struct timer_node *n); /* n->expires is set, !n->queued */
+void timer_heap_insert(struct timer_heap *h,
+                       struct timer_node *n); /* n->expires is set, !n->queued */
 void timer_heap_remove(struct timer_heap *h, struct timer_node *n); /* n->queued */
 /* Earliest, or NULL. */
 static inline struct timer_node *timer_heap_first(const struct timer_heap *h)

@@ -25,8 +25,9 @@ struct topology {
 };
 
 /*
- * Number `n` APIC ids. Duplicates (the first stays) and what exceeds NR_CPUS are left out and reported
- * through `report` (one text each). 0, or -EINVAL when boot_apic_id is not in the list (it is then added as cpu 0).
+ * Number `n` APIC ids. Duplicates (the first stays) and what exceeds NR_CPUS are left out and
+ * reported through `report` (one text each). 0, or -EINVAL when boot_apic_id is not in the list (it
+ * is then added as cpu 0).
  */
 int topology_build(const struct apicid_layout *layout, u32 boot_apic_id, const u32 *apic_ids, u32 n,
                    struct topology *out, void (*report)(const char *text));

@@ -19,9 +19,9 @@ typedef int16_t s16;
 typedef int32_t s32;
 typedef int64_t s64;
 
-typedef s64 stime_t;  /* system time: ns since the TSC was calibrated at boot */
-typedef u64 paddr_t;  /* machine address, bytes */
-typedef u64 vaddr_t;  /* virtual address, bytes */
+typedef s64 stime_t; /* system time: ns since the TSC was calibrated at boot */
+typedef u64 paddr_t; /* machine address, bytes */
+typedef u64 vaddr_t; /* virtual address, bytes */
 
 typedef struct {
     u64 n;
@@ -40,8 +40,8 @@ typedef struct {
 #define PAGE_SIZE 4096UL
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
-#define MFN(x) ((mfn_t){(x)})
-#define PFN(x) ((pfn_t){(x)})
+#define MFN(x) ((mfn_t){ (x) })
+#define PFN(x) ((pfn_t){ (x) })
 #define INVALID_MFN MFN(~0UL)
 
 static inline paddr_t mfn_to_paddr(mfn_t mfn)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HYPERVISOR_console_io. The control domain's output goes out as it is; another domain's in whole lines with
- * its name in front, and only so much in a second that it can't drown the rest.
- * The line buffer is its domain's page `console`; domain.lock orders writers.
+ * HYPERVISOR_console_io. The control domain's output goes out as it is; another domain's in whole
+ * lines with its name in front, and only so much in a second that it can't drown the rest. The line
+ * buffer is its domain's page `console`; domain.lock orders writers.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -13,17 +13,17 @@
 #include <tarn/pcpu.h>
 #include <tarn/time.h>
 
-#define CHUNK 256u           /* bytes copied at a time */
-#define LINE_SIZE 1024u      /* longer lines are broken */
-#define BURST_BYTES 65536    /* a domain may print that much at once, */
-#define RATE_BYTES 16384     /* and this much in a second */
+#define CHUNK 256u        /* bytes copied at a time */
+#define LINE_SIZE 1024u   /* longer lines are broken */
+#define BURST_BYTES 65536 /* a domain may print that much at once, */
+#define RATE_BYTES 16384  /* and this much in a second */
 
 struct console_line {
     char text[LINE_SIZE];
     u32 len;
-    bool limited;    /* something was dropped, and that was said */
-    u64 dropped;     /* lines */
-    s64 budget;      /* bytes it may still print */
+    bool limited; /* something was dropped, and that was said */
+    u64 dropped;  /* lines */
+    s64 budget;   /* bytes it may still print */
     stime_t refilled;
 };
 
@@ -35,7 +35,8 @@ static bool may_print(struct console_line *c, u32 len)
     if (c->refilled == 0) {
         c->budget = BURST_BYTES;
     } else {
-        c->budget = MIN(c->budget + (t - c->refilled) / (NSEC_PER_SEC / RATE_BYTES), (s64)BURST_BYTES);
+        c->budget = MIN(c->budget + (t - c->refilled) / (NSEC_PER_SEC / RATE_BYTES),
+                        (s64)BURST_BYTES);
     }
     c->refilled = t;
     if (c->budget < len) {
@@ -53,7 +54,8 @@ static void print_line(struct domain *d, struct console_line *c)
 
     if (may_print(c, c->len)) {
         if (c->dropped) {
-            n = fmt_snprintf(out, sizeof(out), "(d%u) [%lu lines dropped: more than %u bytes a second]\n", d->domid,
+            n = fmt_snprintf(out, sizeof(out),
+                             "(d%u) [%lu lines dropped: more than %u bytes a second]\n", d->domid,
                              c->dropped, RATE_BYTES);
             console_write(out, (size_t)n);
             c->dropped = 0;

@@ -12,8 +12,9 @@
 
 static long machphys_mapping(u64 arg)
 {
-    struct xen_machphys_mapping m = {
-        .v_start = MACH2PHYS_VIRT_START, .v_end = MACH2PHYS_VIRT_END, .max_mfn = m2p_entries - 1};
+    struct xen_machphys_mapping m = { .v_start = MACH2PHYS_VIRT_START,
+                                      .v_end = MACH2PHYS_VIRT_END,
+                                      .max_mfn = m2p_entries - 1 };
 
     return copy_to_guest(arg, &m, sizeof(m)) ? -EFAULT : 0;
 }
@@ -35,7 +36,7 @@ static long domain_pages(u32 cmd, u64 arg)
     if (d != current->domain && !current->domain->privileged) {
         rc = -EPERM;
     } else {
-        rc = cmd == XENMEM_maximum_reservation ? (long)d->max_pages
+        rc = cmd == XENMEM_maximum_reservation   ? (long)d->max_pages
              : cmd == XENMEM_current_reservation ? (long)d->tot_pages
                                                  : (long)d->shared_info->arch.max_pfn;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* HYPERVISOR_sched_op: what a vcpu says about its own running, and a domain about its end. No locks here. */
+/* HYPERVISOR_sched_op: what a vcpu says about its own running, and a domain about its end. No locks
+ * here. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -62,8 +63,8 @@ static void poll_cancel(struct vcpu *v)
 }
 
 /*
- * Sleep until a port is pending (masked or not), an upcall can be delivered, or the deadline. The order of block,
- * announce, look is what keeps an event from being lost; see evtchn/deliver.c.
+ * Sleep until a port is pending (masked or not), an upcall can be delivered, or the deadline. The
+ * order of block, announce, look is what keeps an event from being lost; see evtchn/deliver.c.
  */
 static long op_poll(u64 arg)
 {
@@ -81,7 +82,8 @@ static long op_poll(u64 arg)
     atomic_fetch_or(&v->pause_flags, VPF_BLOCKED);
     evtchn_poll_begin(v, 0);
     rc = any_pending(v->domain, &p, &port);
-    if (rc || vcpu_event_deliverable(v) || !READ_ONCE(v->polling) || (p.timeout && (stime_t)p.timeout <= now())) {
+    if (rc || vcpu_event_deliverable(v) || !READ_ONCE(v->polling) ||
+        (p.timeout && (stime_t)p.timeout <= now())) {
         poll_cancel(v);
         return rc < 0 ? rc : 0;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* HYPERVISOR_xen_version: who we are. The ABI is that of Xen 4.17; the extra version says that it's tarn. */
+/* HYPERVISOR_xen_version: who we are. The ABI is that of Xen 4.17; the extra version says that it's
+ * tarn. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -28,8 +29,10 @@ static long put_text(u64 arg, const char *text, size_t size)
 
 static long compile_info(u64 arg)
 {
-    struct xen_compile_info info = {.compiler = __VERSION__, .compile_by = "tarn", .compile_domain = "tarn",
-                                    .compile_date = TARN_VERSION};
+    struct xen_compile_info info = { .compiler = __VERSION__,
+                                     .compile_by = "tarn",
+                                     .compile_domain = "tarn",
+                                     .compile_date = TARN_VERSION };
 
     return put(arg, &info, sizeof(info));
 }
@@ -53,14 +56,14 @@ static long get_features(u64 arg)
 
 static long guest_handle(u64 arg)
 {
-    xen_domain_handle_t handle = {0};
+    xen_domain_handle_t handle = { 0 };
 
     return put(arg, handle, sizeof(handle));
 }
 
 static long platform_parameters(u64 arg)
 {
-    struct xen_platform_parameters p = {.virt_start = HYPERVISOR_VIRT_START};
+    struct xen_platform_parameters p = { .virt_start = HYPERVISOR_VIRT_START };
 
     return put(arg, &p, sizeof(p));
 }

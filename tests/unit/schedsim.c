@@ -20,7 +20,8 @@ u64 sim_rnd(struct sim *s, u64 below)
     return (s->seed >> 24) % below;
 }
 
-/* ---- The dispatcher --------------------------------------------------------------------------------------- */
+/* ---- The dispatcher
+ * --------------------------------------------------------------------------------------- */
 
 static void tickle(struct sim *s, u32 cpu)
 {
@@ -72,7 +73,6 @@ static void leave(struct sim *s, u32 cpu, struct sim_unit *u)
     u->unit.running = false;
     u->unit.last_run = s->now;
     u->waits_since = s->now;
-    u->moving = false;
 }
 
 static void enter(struct sim *s, u32 cpu, struct sim_unit *u)
@@ -142,7 +142,7 @@ static void leave_pool(struct sim *s, u32 cpu)
     }
 }
 
-static void schedule(struct sim *s, u32 cpu)
+static void reschedule(struct sim *s, u32 cpu)
 {
     struct sched_pool *p = &s->pool;
     struct sim_cpu *c = &s->cpu[cpu];
@@ -190,7 +190,8 @@ static void wake(struct sim *s, struct sim_unit *u)
     }
 }
 
-/* ---- Invariants ------------------------------------------------------------------------------------------- */
+/* ---- Invariants
+ * ------------------------------------------------------------------------------------------- */
 
 static void check_cpus(struct sim *s)
 {
@@ -203,15 +204,17 @@ static void check_cpus(struct sim *s)
     }
 }
 
-/* Nothing runs where it may not, and nothing waits that may run on a CPU that idles without having been called. */
+/* Nothing runs where it may not; nothing waits that may run on a CPU that idles, unless one such
+ * was called. */
 static void check_units(struct sim *s)
 {
-    struct cpumask idle;
+    struct cpumask idle, called;
 
     cpumask_clear_all(&idle);
+    cpumask_clear_all(&called);
     for (u32 cpu = 0; cpu < s->nr_cpus; cpu++) {
-        if (!s->cpu[cpu].current && !s->cpu[cpu].tickle_at && s->cpu[cpu].member) {
-            cpumask_set(&idle, cpu);
+        if (!s->cpu[cpu].current && s->cpu[cpu].member) {
+            cpumask_set(s->cpu[cpu].tickle_at ? &called : &idle, cpu);
         }
     }
     for (u32 i = 0; i < s->nr_units; i++) {
@@ -221,12 +224,19 @@ static void check_units(struct sim *s)
             ASSERT(s->cpu[u->unit.cpu].current == &u->unit);
             ASSERT(cpumask_test(&u->unit.hard, u->unit.cpu) || s->cpu[u->unit.cpu].tickle_at);
         } else if (u->unit.runnable && s->check_conservation && !u->unit.dom->cap) {
-            ASSERT(!cpumask_intersects(&u->unit.hard, &idle));
+            if (cpumask_intersects(&u->unit.hard, &idle) && !s->cpu[u->unit.cpu].tickle_at &&
+                !cpumask_intersects(&u->unit.hard, &called)) {
+                panic("seed %llu at %lld: unit %u waits on cpu %u though cpu %u may take it",
+                      (unsigned long long)s->seed, (long long)s->now, i, u->unit.cpu,
+                      cpumask_first(&idle));
+            }
         }
     }
 }
 
-/* ---- Events ----------------------------------------------------------------------------------------------- */
+/* ---- Events
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static stime_t step_end(const struct sim_unit *u)
 {
@@ -252,7 +262,7 @@ static void end_step(struct sim *s, u32 cpu, struct sim_unit *u)
         }
     }
     u->behave(s, u, &u->step);
-    schedule(s, cpu);
+    reschedule(s, cpu);
 }
 
 static void run_timer(struct sim *s)
@@ -307,11 +317,11 @@ static bool cpu_event(struct sim *s, u32 cpu)
     }
     if (c->slice_at && c->slice_at <= s->now) {
         c->slice_at = 0;
-        schedule(s, cpu);
+        reschedule(s, cpu);
         return true;
     }
     if (c->tickle_at && c->tickle_at <= s->now) {
-        schedule(s, cpu);
+        reschedule(s, cpu);
         return true;
     }
     return false;
@@ -374,7 +384,8 @@ void sim_run(struct sim *s, stime_t duration)
     ASSERT(busy == ran); /* time is neither lost nor made */
 }
 
-/* ---- Setting up and changing ------------------------------------------------------------------------------ */
+/* ---- Setting up and changing
+ * ------------------------------------------------------------------------------ */
 
 struct sim *sim_new(const struct sched_ops *ops, u32 nr_cpus, u64 seed)
 {
@@ -440,8 +451,8 @@ static void set_affinity(struct sim *s, struct sim_unit *u, const struct cpumask
 
 struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpumask *hard,
                           const struct cpumask *soft,
-                          void (*behave)(struct sim *, struct sim_unit *, struct sim_step *), s64 arg0,
-                          s64 arg1)
+                          void (*behave)(struct sim *, struct sim_unit *, struct sim_step *),
+                          s64 arg0, s64 arg1)
 {
     struct sim_unit *u = &s->unit[s->nr_units];
     const struct sched_ops *ops = s->pool.ops;
@@ -484,7 +495,8 @@ void sim_unpause(struct sim *s, struct sim_unit *u)
     wake(s, u);
 }
 
-void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard, const struct cpumask *soft)
+void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
+                  const struct cpumask *soft)
 {
     set_affinity(s, u, hard, soft);
     if (s->pool.ops->changed) {
@@ -591,7 +603,8 @@ double sim_dom_share(const struct sim *s, const struct sched_dom *d, stime_t ove
     return sum;
 }
 
-/* ---- Behaviours ------------------------------------------------------------------------------------------- */
+/* ---- Behaviours
+ * ------------------------------------------------------------------------------------------- */
 
 void sim_burner(struct sim *s, struct sim_unit *u, struct sim_step *step)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A discrete-event simulator of a pool for any scheduling policy: virtual time, CPUs that run, idle and are
- * tickled after a delay, and units that behave by a function. It plays the dispatcher, and after every event
- * checks what must hold under any policy; a breach is a panic().
+ * A discrete-event simulator of a pool for any scheduling policy: virtual time, CPUs that run, idle
+ * and are tickled after a delay, and units that behave by a function. It plays the dispatcher, and
+ * after every event checks what must hold under any policy; a breach is a panic().
  */
 #pragma once
 
@@ -14,7 +14,8 @@
 struct sim;
 struct sim_unit;
 
-/* What a unit does next: run for `run` ns of CPU, or until the clock shows `until` (0: never), then ... */
+/* What a unit does next: run for `run` ns of CPU, or until the clock shows `until` (0: never), then
+ * ... */
 struct sim_step {
     stime_t run, until;
     stime_t wake_at; /* ... sleep until then, or yield (0) */
@@ -25,7 +26,7 @@ struct sim_unit {
     void (*behave)(struct sim *s, struct sim_unit *u, struct sim_step *step);
     s64 arg[2]; /* of the behaviour */
     struct sim_step step;
-    bool wants, paused, moving; /* moving: may be on a CPU outside `hard` until its tickle arrives */
+    bool wants, paused;
     stime_t wake_at;    /* 0: none */
     stime_t on_since;   /* running */
     stime_t progressed; /* running: the step's `run` is counted up to here */
@@ -65,14 +66,16 @@ struct sched_dom *sim_dom(struct sim *s, u32 weight, u32 cap);
 /* The unit wants to run from now on. hard, soft: NULL for all, none. */
 struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpumask *hard,
                           const struct cpumask *soft,
-                          void (*behave)(struct sim *, struct sim_unit *, struct sim_step *), s64 arg0,
-                          s64 arg1);
+                          void (*behave)(struct sim *, struct sim_unit *, struct sim_step *),
+                          s64 arg0, s64 arg1);
 void sim_run(struct sim *s, stime_t duration);
 void sim_pause(struct sim *s, struct sim_unit *u);
 void sim_unpause(struct sim *s, struct sim_unit *u);
-void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard, const struct cpumask *soft);
+void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
+                  const struct cpumask *soft);
 void sim_domain_changed(struct sim *s, struct sched_dom *d);
-/* The CPU leaves as soon as nothing runs there; false: it can't, as it is the last one of some unit. */
+/* The CPU leaves as soon as nothing runs there; false: it can't, as it is the last one of some
+ * unit. */
 bool sim_cpu_remove(struct sim *s, u32 cpu);
 void sim_cpu_add(struct sim *s, u32 cpu);
 void sim_unit_remove(struct sim *s, struct sim_unit *u);
@@ -84,7 +87,10 @@ double sim_dom_share(const struct sim *s, const struct sched_dom *d, stime_t ove
 
 /* Behaviours */
 void sim_burner(struct sim *s, struct sim_unit *u, struct sim_step *step);
-void sim_sleeper(struct sim *s, struct sim_unit *u, struct sim_step *step); /* works arg0 each arg1 */
-void sim_dodger(struct sim *s, struct sim_unit *u, struct sim_step *step);  /* sleeps over ticks of arg0 */
+void sim_sleeper(struct sim *s, struct sim_unit *u,
+                 struct sim_step *step); /* works arg0 each arg1 */
+void sim_dodger(struct sim *s, struct sim_unit *u,
+                struct sim_step *step); /* sleeps over ticks of arg0 */
 void sim_yielder(struct sim *s, struct sim_unit *u, struct sim_step *step); /* yields each arg0 */
-void sim_random(struct sim *s, struct sim_unit *u, struct sim_step *step);  /* works < arg0, sleeps < arg1 */
+void sim_random(struct sim *s, struct sim_unit *u,
+                struct sim_step *step); /* works < arg0, sleeps < arg1 */

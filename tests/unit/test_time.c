@@ -31,9 +31,10 @@ static u64 error_ppt(struct time_scale s, u64 from, u64 to)
 
 static void scale_is_exact_to_a_third_of_a_ppb(void **state)
 {
-    static const u64 hz[] = { 1, 2, 3, 1000, 32768, 1193182, 3579545, 14318180, 24000000, 999999999, 1000000000,
-                              1000000001, 2394312000, 2147483648, 2500000000, 4294967295, 4294967296, 5700000001,
-                              (1UL << 40) - 1 };
+    static const u64 hz[] = { 1,          2,          3,          1000,           32768,
+                              1193182,    3579545,    14318180,   24000000,       999999999,
+                              1000000000, 1000000001, 2394312000, 2147483648,     2500000000,
+                              4294967295, 4294967296, 5700000001, (1UL << 40) - 1 };
 
     (void)state;
     for (u32 i = 0; i < ARRAY_SIZE(hz); i++) {
@@ -72,8 +73,10 @@ static void random_rates_go_there_and_back(void **state)
         u64 back = time_scale_apply(to_ticks, ns);
 
         /* a third of a ppb each way, and one tick for each cut */
-        assert_true(ns + exact / 3000000000UL + 2 >= exact && exact + exact / 3000000000UL + 2 >= ns);
-        assert_true(back + ticks / 1000000000UL + 12 >= ticks && ticks + ticks / 1000000000UL + 12 >= back);
+        assert_true(ns + exact / 3000000000UL + 2 >= exact &&
+                    exact + exact / 3000000000UL + 2 >= ns);
+        assert_true(back + ticks / 1000000000UL + 12 >= ticks &&
+                    ticks + ticks / 1000000000UL + 12 >= back);
         assert_int_equal(error_ppt(to_ns, hz, 1000000000) / 233, 0);
     }
 }

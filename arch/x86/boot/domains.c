@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domains made at boot. Module 0 is dom0, unless dom0=none; a module without name= right behind it is its
- * initrd. Each other module with name= is a domain of its own. What is wrong with one is reported by name, and
- * the rest boots. Runs once, before the first guest does.
+ * Domains made at boot. Module 0 is dom0, unless dom0=none; a module without name= right behind it
+ * is its initrd. Each other module with name= is a domain of its own. What is wrong with one is
+ * reported by name, and the rest boots. Runs once, before the first guest does.
  */
 #include <tarn/boot_info.h>
 #include <tarn/console.h>
@@ -121,8 +121,8 @@ static void make_domain(domid_t domid, const struct plan *p)
         return;
     }
     set_affinity(d, p);
-    log_info("domain %u (%s): %u vcpus, %u KiB, weight %u, cap %u", domid, d->name, d->max_vcpus, d->tot_pages * 4,
-             d->sched.weight, d->sched.cap);
+    log_info("domain %u (%s): %u vcpus, %u KiB, weight %u, cap %u", domid, d->name, d->max_vcpus,
+             d->tot_pages * 4, d->sched.weight, d->sched.cap);
 }
 
 /* What is left for dom0 when all the others have theirs. */
@@ -157,7 +157,8 @@ static bool is_domain(const struct boot_info *bi, const struct boot_module *m)
     return o.name[0] != 0;
 }
 
-/* Fill plans with the domains that the modules are; returns how many. plans[0] is dom0 if there is one. */
+/* Fill plans with the domains that the modules are; returns how many. plans[0] is dom0 if there is
+ * one. */
 static u32 plan_domains(const struct boot_info *bi, struct plan *plans)
 {
     u32 n = 0, i = 0;

@@ -28,7 +28,7 @@ u64 __stack_chk_guard;
 static struct boot_info boot_info;
 static struct acpi_info acpi;
 static struct topology topology;
-static struct domain idle_domain = {.domid = DOMID_IDLE, .name = "idle"};
+static struct domain idle_domain = { .domid = DOMID_IDLE, .name = "idle" };
 
 /* gcc's stack protector calls this when a canary was overwritten. */
 __noreturn void __stack_chk_fail(void);
@@ -61,7 +61,8 @@ static void console_start(void)
         uart_off();
     }
     log_info("tarn %s", TARN_VERSION);
-    log_info("booted by %s, command line: %s", boot_info.loader[0] ? boot_info.loader : "an unnamed loader",
+    log_info("booted by %s, command line: %s",
+             boot_info.loader[0] ? boot_info.loader : "an unnamed loader",
              boot_info_args(&boot_info, boot_info.cmdline));
 }
 
@@ -105,7 +106,8 @@ static void read_topology(void)
     if (topology_build(&layout, boot_id, acpi.apic_id, acpi.nr_cpus, &topology, report)) {
         log_warning("the boot cpu, apic %u, is not in the MADT", boot_id);
     }
-    log_debug("apic ids: %u thread bits, %u core bits, by %s", layout.thread_bits, layout.core_bits, layout.source);
+    log_debug("apic ids: %u thread bits, %u core bits, by %s", layout.thread_bits, layout.core_bits,
+              layout.source);
 }
 
 /* Each pcpu's stack, and a vcpu to be idle with. */
@@ -167,11 +169,11 @@ static __noreturn void change_stack(struct pcpu *p, void (*fn)(void))
 void boot_main(u32 magic, paddr_t addr);
 void boot_main(u32 magic, paddr_t addr)
 {
-    read_boot_info(magic, addr);     /* memory map, modules, options; the console speaks */
+    read_boot_info(magic, addr); /* memory map, modules, options; the console speaks */
     cpu_features_init();
-    frames_init(&boot_info);         /* frame table, M2P, heap */
-    paging_init(&boot_info);         /* our own tables, W^X */
-    traps_init();                    /* IDT */
+    frames_init(&boot_info); /* frame table, M2P, heap */
+    paging_init(&boot_info); /* our own tables, W^X */
+    traps_init();            /* IDT */
     acpi_parse(map_firmware, boot_info.rsdp, &acpi, report);
     power_init(&acpi);
     read_topology();

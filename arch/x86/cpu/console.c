@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console: the last 16 KiB of all that was printed, in a ring (for a debugger and for readers to come),
- * and the serial line. console_lock (leaf) makes calls whole; panic goes past it, and silences everyone else.
- * Before the options are known, and with them the serial line's, every message goes to COM1.
+ * The console: the last 8 KiB of all that was printed, in a ring (for a debugger),
+ * and the serial line. console_lock (leaf) makes calls whole; panic goes past it, and silences
+ * everyone else. Before the options are known, and with them the serial line's, every message goes
+ * to COM1.
  */
 #include <tarn/console.h>
 #include <tarn/options.h>
@@ -10,12 +11,13 @@
 #include <x86/panic.h>
 #include <x86/uart.h>
 
-#define RING_SIZE 16384u
+#define RING_SIZE 8192u
 #define LINE_MAX 320
 
-/* What was printed: ring_end counts all bytes ever, the last RING_SIZE of them are there. */
-static char ring[RING_SIZE];
-static u64 ring_end;
+/* What was printed: console_ring_end counts all bytes ever, the last RING_SIZE of them are there.
+ */
+char console_ring[RING_SIZE];
+u64 console_ring_end;
 static struct spinlock console_lock = SPINLOCK_INIT(RANK_LEAF);
 
 void console_init(void)
@@ -30,7 +32,7 @@ void console_init(void)
 static void emit(const char *buf, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        ring[ring_end++ % RING_SIZE] = buf[i];
+        console_ring[console_ring_end++ % RING_SIZE] = buf[i];
     }
     uart_write(buf, len);
 }

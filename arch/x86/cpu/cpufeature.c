@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What CPUID says, as far as we use it, and the control registers that follow from it. Owns cpu_features,
- * which does not change after boot. No locks.
+ * What CPUID says, as far as we use it, and the control registers that follow from it. Owns
+ * cpu_features, which does not change after boot. No locks.
  */
 #include <tarn/lib.h>
 #include <tarn/options.h>

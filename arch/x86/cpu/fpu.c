@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's FPU state, eager: saved whenever a vcpu leaves a pcpu, loaded when it enters one that does not
- * hold its state any more. We never use the FPU ourselves. CR0.TS is set only while the guest wants it.
+ * The guest's FPU state, eager: saved whenever a vcpu leaves a pcpu, loaded when it enters one that
+ * does not hold its state any more. We never use the FPU ourselves. CR0.TS is set only while the
+ * guest wants it.
  */
 #include <tarn/pcpu.h>
 #include <x86/asm.h>
 #include <x86/cpufeature.h>
 #include <x86/extable.h>
 #include <x86/pv.h>
-
 
 static void clts(void)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The local APIC of each pcpu, and the masking of everything that could send external interrupts.
- * Owns the mode (x2APIC or memory-mapped), the window and the timer's scale, all set once by the boot CPU.
- * No locks: every register is the pcpu's own.
+ * Owns the mode (x2APIC or memory-mapped), the window and the timer's scale, all set once by the
+ * boot CPU. No locks: every register is the pcpu's own.
  */
 #include <tarn/console.h>
 #include <tarn/softirq.h>
@@ -52,7 +52,8 @@ enum {
 #define XAPIC_MAX_ID 254u
 #define CALIBRATION_NS (2 * NSEC_PER_MSEC)
 #define READINGS 8u
-/* The calibration may be off by some 100 ppm: what is farther than LONG_NS is approached in two steps. */
+/* The calibration may be off by some 100 ppm: what is farther than LONG_NS is approached in two
+ * steps. */
 #define LONG_NS (100 * NSEC_PER_MSEC)
 #define LONG_SHORTENED(ns) ((ns) - ((ns) >> 10))
 
@@ -218,7 +219,7 @@ static void timer_calibrate(void)
 
 static void lvt_init(void)
 {
-    static const u16 masked[] = {REG_LVT_TIMER, REG_LVT_LINT0, REG_LVT_LINT1, REG_LVT_ERROR};
+    static const u16 masked[] = { REG_LVT_TIMER, REG_LVT_LINT0, REG_LVT_LINT1, REG_LVT_ERROR };
     u32 max_lvt = (reg_read(REG_VERSION) >> 16) & 0xff;
 
     for (u32 i = 0; i < ARRAY_SIZE(masked); i++) {

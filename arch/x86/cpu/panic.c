@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end because of a bug of ours: the other pcpus are stopped by NMI, registers and backtrace printed without
- * any lock, and QEMU told by its debug-exit device. Owns `stopper`: the pcpu (by its stack, which exists before
- * struct pcpu does) that stops the machine; it is set once.
+ * The end because of a bug of ours: the other pcpus are stopped by NMI, registers and backtrace
+ * printed without any lock, and QEMU told by its debug-exit device. Owns `stopper`: the pcpu (by
+ * its stack, which exists before struct pcpu does) that stops the machine; it is set once.
  */
 #include <tarn/console.h>
 #include <tarn/pcpu.h>
@@ -65,14 +65,17 @@ static __noreturn void stop_machine(void)
 
 /* ---- Printing ---- */
 
+static void put(const char *text)
+{
+    console_write_panic(text, strlen(text));
+}
+
 static void vprint(const char *fmt, va_list ap)
 {
     char line[LINE_MAX];
-    int len = fmt_vsnprintf(line, sizeof(line), fmt, ap);
 
-    console_write_panic("(tarn) ", 7);
-    console_write_panic(line, MIN((size_t)len, sizeof(line) - 1));
-    console_write_panic("\n", 1);
+    (void)fmt_vsnprintf(line, sizeof(line), fmt, ap);
+    put(line);
 }
 
 static void __printf(1, 2) print(const char *fmt, ...)
@@ -112,19 +115,21 @@ const char *symbol_find(u64 addr, u64 *offset)
     return &symtab_names[symtab_name[low - 1]];
 }
 
-static void print_frame(u64 addr)
+/* `back` is 1 for a return address: the call may be the last instruction of its function. */
+static void print_frame(u64 addr, u64 back)
 {
     u64 offset = 0;
-    const char *name = symbol_find(addr, &offset);
+    const char *name = symbol_find(addr - back, &offset);
 
     if (name) {
-        print("  %016lx %s+%#lx", addr, name, offset);
+        print("(tarn)   %016lx %s+%#lx\n", addr, name, offset + back);
     } else {
-        print("  %016lx", addr);
+        print("(tarn)   %016lx\n", addr);
     }
 }
 
-/* A call ends right before it: e8 rel32, or ff /2 with the lengths that it has without a SIB byte's prefixes. */
+/* A call ends right before it: e8 rel32, or ff /2 with the lengths that it has without a SIB byte's
+ * prefixes. */
 static bool is_return_address(u64 addr)
 {
     const u8 *p = (const u8 *)addr;
@@ -163,12 +168,12 @@ static void print_backtrace(u64 rsp)
     u64 end = stack_end(rsp);
     u32 frames = 0;
 
-    print("backtrace:");
+    print("(tarn) backtrace:\n");
     for (rsp = ALIGN_UP(rsp, 8UL); rsp + 8 <= end && frames < MAX_FRAMES; rsp += 8) {
         u64 value = *(const u64 *)rsp;
 
         if (is_return_address(value)) {
-            print_frame(value);
+            print_frame(value, 1);
             frames++;
         }
     }
@@ -176,20 +181,23 @@ static void print_backtrace(u64 rsp)
 
 static void print_regs(const struct cpu_user_regs *r)
 {
-    print("rip %016lx cs %04x rflags %08lx rsp %016lx ss %04x error %x", r->rip, r->cs, r->rflags,
-          r->rsp, r->ss, r->error_code);
-    print("rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
-    print("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", r->rsi, r->rdi, r->rbp, r->r8);
-    print("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", r->r9, r->r10, r->r11, r->r12);
-    print("r13 %016lx r14 %016lx r15 %016lx", r->r13, r->r14, r->r15);
+    print("(tarn) rip %016lx cs %04x rflags %08lx rsp %016lx ss %04x error %x\n", r->rip, r->cs,
+          r->rflags, r->rsp, r->ss, r->error_code);
+    print("(tarn) rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", r->rax, r->rbx, r->rcx, r->rdx);
+    print("(tarn) rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", r->rsi, r->rdi, r->rbp, r->r8);
+    print("(tarn) r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", r->r9, r->r10, r->r11, r->r12);
+    print("(tarn) r13 %016lx r14 %016lx r15 %016lx\n", r->r13, r->r14, r->r15);
 }
 
 static void print_control_regs(void)
 {
-    print("cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx", read_cr0(), read_cr2(), read_cr3(),
+    print("(tarn) cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx\n", read_cr0(), read_cr2(), read_cr3(),
           read_cr4());
 }
 
+/* ---- Entry points ---- */
+
+/* By the stack: struct pcpu may not be there yet. */
 static u32 cpu_number(void)
 {
     u64 area = ((u64)this_pcpu() - PCPU_VIRT) / PCPU_AREA_SIZE;
@@ -197,18 +205,16 @@ static u32 cpu_number(void)
     return area < NR_CPUS ? (u32)area : 0;
 }
 
-/* ---- Entry points ---- */
-
-/* A panic within a panic: it did what it could. */
+/* Up to the reason. A panic within a panic did what it could. */
 static void panic_begin(void)
 {
     __asm__ volatile("cli");
     if (READ_ONCE(stopper) == this_pcpu()) {
-        console_write_panic("(tarn) panic again, giving up\n", 30);
+        put("(tarn) panic again, giving up\n");
         stop_machine();
     }
     machine_stop_others();
-    console_write_panic("\n", 1);
+    print("\n(tarn) PANIC on cpu %u: ", cpu_number());
 }
 
 void panic(const char *fmt, ...)
@@ -216,10 +222,10 @@ void panic(const char *fmt, ...)
     va_list ap;
 
     panic_begin();
-    print("PANIC on cpu %u:", cpu_number());
     va_start(ap, fmt);
     vprint(fmt, ap);
     va_end(ap);
+    put("\n");
     print_control_regs();
     print_backtrace((u64)__builtin_frame_address(0));
     stop_machine();
@@ -228,10 +234,11 @@ void panic(const char *fmt, ...)
 void panic_regs(const struct cpu_user_regs *regs, const char *why)
 {
     panic_begin();
-    print("PANIC on cpu %u: %s", cpu_number(), why);
+    put(why);
+    put("\n");
     print_regs(regs);
     print_control_regs();
-    print_frame(regs->rip);
+    print_frame(regs->rip, 0);
     print_backtrace(regs->rsp);
     stop_machine();
 }

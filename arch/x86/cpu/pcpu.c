@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each pcpu has of its own: the stack area with struct pcpu at its top, a page with its descriptors and
- * its TSS. Made by the boot CPU for all, before they start; nothing here is ever freed.
+ * What each pcpu has of its own: the stack area with struct pcpu at its top, a page with its
+ * descriptors and its TSS. Made by the boot CPU for all, before they start; nothing here is ever
+ * freed.
  */
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
@@ -73,7 +74,7 @@ struct pcpu *pcpu_create(u32 cpu, u32 apic_id)
 {
     u64 area = PCPU_VIRT + cpu * PCPU_AREA_SIZE;
     struct pcpu *p = pcpu_of_stack(area);
-    static const u8 pages[] = {AREA_DF, AREA_NMI, AREA_MC, AREA_DB, AREA_STACK, AREA_STACK + 1};
+    static const u8 pages[] = { AREA_DF, AREA_NMI, AREA_MC, AREA_DB, AREA_STACK, AREA_STACK + 1 };
 
     for (u32 i = 0; i < ARRAY_SIZE(pages); i++) {
         map_stack(area, pages[i]);
@@ -101,7 +102,7 @@ void pcpu_set_rsp0(struct pcpu *p, u64 rsp0)
 /* A GDT of its own pages only: selectors 0xe000 and up, in the window's form. */
 void pcpu_load_gdt(u64 window_va)
 {
-    struct desc_ptr ptr = {GDT_GUEST_PAGES * PAGE_SIZE + GDT_ENTRIES * 8 - 1, window_va};
+    struct desc_ptr ptr = { GDT_GUEST_PAGES * PAGE_SIZE + GDT_ENTRIES * 8 - 1, window_va };
 
     lgdt(&ptr);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Power off, reboot, halt. Owns what ACPI said about the first two, kept from boot. From the moment that one
- * of these is called, the other pcpus stand still and the console is silent.
+ * Power off, reboot, halt. Owns what ACPI said about the first two, kept from boot. From the moment
+ * that one of these is called, the other pcpus stand still and the console is silent.
  */
 #include <tarn/console.h>
 #include <tarn/options.h>

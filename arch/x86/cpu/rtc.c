@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wall clock of the machine: the CMOS real-time clock, read once at boot, to the second it shows (we don't
- * wait for the edge). rtc_decode is pure. No locks: nobody else uses ports 0x70 and 0x71.
+ * The wall clock of the machine: the CMOS real-time clock, read once at boot, to the second it
+ * shows (we don't wait for the edge). rtc_decode is pure. No locks: nobody else uses ports 0x70 and
+ * 0x71.
  */
 #include <tarn/lib.h>
 #include <x86/asm.h>
@@ -76,8 +77,8 @@ bool rtc_decode(const struct rtc_time *t, s64 *seconds_since_1970)
     if (year < 1970 || day < 1 || day > days_in(year, month)) {
         return false;
     }
-    *seconds_since_1970 = ((days_before(year, month) + day - 1) * 24 + hour) * 3600 +
-                          minute * 60 + second;
+    *seconds_since_1970 = ((days_before(year, month) + day - 1) * 24 + hour) * 3600 + minute * 60 +
+                          second;
     return true;
 }
 

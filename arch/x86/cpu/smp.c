@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting the other CPUs, one after the other, and having them flush their TLBs. Owns the map of online CPUs,
- * which grows here only, and the mailbox for the CPU that is just starting. No locks: the boot CPU and the one
- * that starts take turns by `stage`.
+ * Starting the other CPUs, one after the other, and having them flush their TLBs. Owns the map of
+ * online CPUs, which grows here only, and the mailbox for the CPU that is just starting. No locks:
+ * the boot CPU and the one that starts take turns by `stage`.
  */
 #include <tarn/console.h>
 #include <tarn/softirq.h>
@@ -42,8 +42,8 @@ u32 nr_pcpus = 1;
 struct cpumask cpu_online_map;
 
 /*
- * The boot CPU's talk with the one that starts: STAGE_READY by that one, then even numbers above it are the
- * boot CPU's questions for the time, odd ones the answers, and STAGE_ONLINE is the end.
+ * The boot CPU's talk with the one that starts: STAGE_READY by that one, then even numbers above it
+ * are the boot CPU's questions for the time, odd ones the answers, and STAGE_ONLINE is the end.
  */
 enum { STAGE_NONE, STAGE_READY, STAGE_ASK, STAGE_ONLINE = STAGE_ASK + 2 * TSC_ROUNDS };
 static u32 stage;
@@ -136,7 +136,8 @@ static void trampoline_fill(struct pcpu *p)
     d->gdt += (u32)trampoline_pa;
 }
 
-/* Its answer must come between our two readings; by how much it doesn't is how much its TSC is off. */
+/* Its answer must come between our two readings; by how much it doesn't is how much its TSC is off.
+ */
 static void check_tsc(const struct pcpu *p)
 {
     stime_t offset = 0;
@@ -206,8 +207,7 @@ static void print_online(const struct topology *t)
     const struct topology_cpu *last = NULL;
     u32 sockets = 0, cores = 0, threads = 0, max_cores = 0, max_threads = 0;
 
-    cpumask_for_each(cpu, &cpu_online_map)
-    {
+    cpumask_for_each(cpu, &cpu_online_map) {
         const struct topology_cpu *c = &t->cpu[cpu];
         bool new_socket = !last || c->socket != last->socket;
         bool new_core = new_socket || c->core != last->core;
@@ -251,12 +251,10 @@ void tlb_flush_others(const struct cpumask *mask)
     struct cpumask asked = cpumask_and(mask, &cpu_online_map);
 
     cpumask_clear(&asked, this_cpu());
-    cpumask_for_each(cpu, &asked)
-    {
+    cpumask_for_each(cpu, &asked) {
         softirq_raise(cpu, SOFTIRQ_FLUSH_TLB);
     }
-    cpumask_for_each(cpu, &asked)
-    {
+    cpumask_for_each(cpu, &asked) {
         while ((atomic_load(&pcpus[cpu]->softirq_pending) & (1u << SOFTIRQ_FLUSH_TLB)) ||
                atomic_load(&pcpus[cpu]->flushing)) {
             arch_spin_service();

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Asking another pcpu to do something before it goes on with its guest. No locks: one atomic word a pcpu. */
+/* Asking another pcpu to do something before it goes on with its guest. No locks: one atomic word a
+ * pcpu. */
 #include <tarn/softirq.h>
 #include <x86/apic.h>
 
 /*
- * Only the first bit needs an IPI: with one pending, the pcpu is on its way through the exit loop, or an
- * IPI to it is. It looks at the word with interrupts off until it goes on, so none is overlooked.
+ * Only the first bit needs an IPI: with one pending, the pcpu is on its way through the exit loop,
+ * or an IPI to it is. It looks at the word with interrupts off until it goes on, so none is
+ * overlooked.
  */
 void softirq_raise(u32 cpu, enum softirq nr)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the hardware holds of a vcpu beyond its registers: CR3, descriptor tables, segments, FPU. All is saved
- * when it leaves a pcpu, so it may go on anywhere; it stays in the hardware too, so coming back from idle costs nothing.
- * Called with the pool's lock held.
+ * What the hardware holds of a vcpu beyond its registers: CR3, descriptor tables, segments, FPU.
+ * All is saved when it leaves a pcpu, so it may go on anywhere; it stays in the hardware too, so
+ * coming back from idle costs nothing. Called with the pool's lock held.
  */
 #include <tarn/pcpu.h>
 #include <x86/asm.h>
@@ -196,7 +196,7 @@ void vcpu_load_debugreg(u64 reg, u64 value)
 
 static void load_debug_registers(const struct vcpu *v)
 {
-    static const u8 regs[] = {0, 1, 2, 3, 7};
+    static const u8 regs[] = { 0, 1, 2, 3, 7 };
 
     for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
         vcpu_load_debugreg(regs[i], v->arch.debugreg[regs[i]]);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers, a heap for each pcpu. A timer belongs to the heap of `cpu`, queued or not: whoever changes it holds
- * that heap's lock (leaf), and to move it, both heaps' locks in the order of their addresses.
+ * Timers, a heap for each pcpu. A timer belongs to the heap of `cpu`, queued or not: whoever
+ * changes it holds that heap's lock (leaf), and to move it, both heaps' locks in the order of their
+ * addresses.
  *
- * The hardware is set to the earliest deadline or an earlier one: stopping a timer, or moving it back, leaves
- * it alone, at the price of an interrupt that finds nothing to do. Only a pcpu itself programs its hardware.
+ * The hardware is set to the earliest deadline or an earlier one: stopping a timer, or moving it
+ * back, leaves it alone, at the price of an interrupt that finds nothing to do. Only a pcpu itself
+ * programs its hardware.
  */
 #include <tarn/softirq.h>
 #include <tarn/time.h>
@@ -47,8 +49,8 @@ static void dequeue(struct timer_queue *q, struct timer *t)
     }
 }
 
-/* As lock_queue, but the timer belongs to `cpu` afterwards. It is not queued. */
-static struct timer_queue *lock_and_move(struct timer *t, u32 cpu)
+/* Under both locks: take the timer off its queue and give it to `cpu`, whose queue stays locked. */
+static __cold struct timer_queue *lock_and_move(struct timer *t, u32 cpu)
 {
     struct timer_queue *to = &queues[cpu];
 
@@ -67,6 +69,20 @@ static struct timer_queue *lock_and_move(struct timer *t, u32 cpu)
         }
         spin_unlock_two(&from->lock, &to->lock);
     }
+}
+
+/* The same, quick when the timer was there before, as nearly always. */
+static struct timer_queue *lock_and_take(struct timer *t, u32 cpu)
+{
+    struct timer_queue *q = &queues[cpu];
+
+    spin_lock(&q->lock);
+    if (likely(t->cpu == cpu)) {
+        dequeue(q, t);
+        return q;
+    }
+    spin_unlock(&q->lock);
+    return lock_and_move(t, cpu);
 }
 
 /* Make this pcpu's hardware fire in time for its first timer. Its queue is locked. */
@@ -92,7 +108,7 @@ void timer_init(struct timer *t, void (*fn)(void *), void *arg)
 
 void timer_arm_on(struct timer *t, u32 cpu, stime_t expires)
 {
-    struct timer_queue *q = lock_and_move(t, cpu);
+    struct timer_queue *q = lock_and_take(t, cpu);
 
     t->node.expires = expires;
     timer_heap_insert(&q->heap, &t->node);
@@ -135,8 +151,8 @@ static bool runs_elsewhere(const struct timer *t)
 }
 
 /*
- * A function that runs may arm its timer again, on any pcpu; so stop and look, both under the lock, until
- * it neither waits nor runs.
+ * A function that runs may arm its timer again, on any pcpu; so stop and look, both under the lock,
+ * until it neither waits nor runs.
  */
 void timer_kill(struct timer *t)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System time: the TSC, its rate measured at boot against the ACPI timer, the HPET or the PIT. Owns time_base,
- * constant after tsc_init. The TSCs of all pcpus are taken to be one clock; smp.c checks that.
+ * System time: the TSC, its rate measured at boot against the ACPI timer, the HPET or the PIT. Owns
+ * time_base, constant after tsc_init. The TSCs of all pcpus are taken to be one clock; smp.c checks
+ * that.
  */
 #include <tarn/console.h>
 #include <tarn/time.h>
@@ -13,8 +14,8 @@
 
 #define RUN_NS (3 * NSEC_PER_MSEC) /* one measurement; at most MAX_RUNS of them */
 #define MAX_RUNS 3u
-#define GOOD_PPM 20u  /* no further run is needed */
-#define EDGES 6u      /* looked at for the sharpest one, at each end of a run */
+#define GOOD_PPM 20u /* no further run is needed */
+#define EDGES 6u     /* looked at for the sharpest one, at each end of a run */
 #define MAX_POLLS 100000u
 #define PM_TIMER_HZ 3579545u
 #define PIT_HZ 1193182u
@@ -167,7 +168,7 @@ static u64 calibrate(const struct reference *r, u64 *best_ppm)
     u64 best = 0;
 
     *best_ppm = ~0UL;
-    for (u32 run = 0; run < MAX_RUNS && *best_ppm > GOOD_PPM; run++) {
+    for (u32 run = 0; run<MAX_RUNS && * best_ppm> GOOD_PPM; run++) {
         u64 ppm = 0, hz = measure(r, &ppm);
 
         if (hz && ppm < *best_ppm) {

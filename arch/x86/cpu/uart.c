@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A 16550 on an I/O port, polled: no interrupts, so that it works from the first instruction to the last.
- * A port where nothing answers is given up after one bounded wait. No locks: see console.c.
+ * A 16550 on an I/O port, polled: no interrupts, so that it works from the first instruction to the
+ * last. A port where nothing answers is given up after one bounded wait. No locks: see console.c.
  */
 #include <tarn/lib.h>
 #include <x86/asm.h>

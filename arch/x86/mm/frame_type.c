@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The isolation argument. Guests write page tables only through us, and each frame is used as one thing at a
- * time:
+ * The isolation argument. Guests write page tables only through us, and each frame is used as one
+ * thing at a time:
  *   - a frame's reference count says how many ways lead to it; it is given away only at 0;
  *   - its type count says how many uses it has as its type; the type changes only at 0;
- *   - a frame is a table (L1..L4) only after each of its entries was checked, and then nobody maps it
- *     writable, since that is another type. So a CPU never walks an entry that wasn't checked.
- * A present L1 entry holds a reference to the frame it maps, and a WRITABLE type if it may write; an entry of
- * L2..L4 holds a reference and the type of the level below. Before a frame changes its type, or its owner,
- * the TLBs that may remember the old use are flushed.
- * Locks: domain.arch.mmu_lock serialises the changes of one domain's tables. Counts are atomic by themselves.
+ *   - a frame is a table (L1..L4) only after each of its entries was checked, and then nobody maps
+ * it writable, since that is another type. So a CPU never walks an entry that wasn't checked. A
+ * present L1 entry holds a reference to the frame it maps, and a WRITABLE type if it may write; an
+ * entry of L2..L4 holds a reference and the type of the level below. Before a frame changes its
+ * type, or its owner, the TLBs that may remember the old use are flushed. Locks:
+ * domain.arch.mmu_lock serialises the changes of one domain's tables. Counts are atomic by
+ * themselves.
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>
 #include <x86/frames.h>
 #include <x86/paging.h>
 
-/* Bits that an entry of a guest may have. GLOBAL is allowed in L1 only; cache attributes to dom0. */
-#define ENTRY_ALLOWED (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_ADDR)
+/* Bits that an entry of a guest may have. GLOBAL is allowed in L1 only; cache attributes to dom0.
+ */
+#define ENTRY_ALLOWED \
+    (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_ADDR)
 #define CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PS) /* PS is PAT in an L1 entry */
 #define TABLES_PER_CALL 256                     /* bounds how long a hypercall may validate */
 
@@ -70,7 +73,9 @@ u32 table_level(const struct frame *f)
     u32 type = atomic_load(&f->type);
     u32 kind = type & FT_MASK;
 
-    return (type & FT_VALIDATED) && kind >= FT_L1 && kind <= FT_L4 ? (kind - FT_L1) / (FT_L2 - FT_L1) + 1 : 0;
+    return (type & FT_VALIDATED) && kind >= FT_L1 && kind <= FT_L4
+               ? (kind - FT_L1) / (FT_L2 - FT_L1) + 1
+               : 0;
 }
 
 static u32 level_type(u32 level)
@@ -83,12 +88,15 @@ static bool is_table_type(u32 type)
     return (type & FT_MASK) >= FT_L1 && (type & FT_MASK) <= FT_L4;
 }
 
-/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers. */
+/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers.
+ */
 static int io_get(mfn_t mfn, const struct domain *d)
 {
     bool apic = mfn.n >= 0xfec00 && mfn.n <= 0xfeeff;
 
-    return d->privileged && !apic && mfn.n < 1UL << 40 ? 0 : apic || d->privileged ? -EPERM : -EINVAL;
+    return d->privileged && !apic && mfn.n < 1UL << 40 ? 0
+           : apic || d->privileged                     ? -EPERM
+                                                       : -EINVAL;
 }
 
 static bool is_io(mfn_t mfn)
@@ -119,9 +127,9 @@ int l1e_get(u64 *e, struct domain *d, struct domain *owner)
     if (*e & ~(ENTRY_ALLOWED | PTE_G | (d->privileged ? CACHE_BITS : 0))) {
         return -EINVAL;
     }
-    rc = is_io(mfn)      ? io_get(mfn, d)
-         : *e & PTE_W    ? frame_get_and_type(mfn, FT_WRITABLE, owner)
-                         : frame_get(mfn, owner);
+    rc = is_io(mfn)   ? io_get(mfn, d)
+         : *e & PTE_W ? frame_get_and_type(mfn, FT_WRITABLE, owner)
+                      : frame_get(mfn, owner);
     if (rc) {
         return rc;
     }
@@ -239,7 +247,7 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
         }
     } while (!atomic_cmpxchg(&f->type, &old, new));
 
-    if (new & FT_VALIDATED) {
+    if (new &FT_VALIDATED) {
         if ((old & FT_COUNT) == 0 && is_table_type(old)) {
             flush_former_use(f, old, d);
         }
@@ -249,12 +257,13 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
         flush_former_use(f, old, d);
     }
     if (is_table_type(type)) {
-        rc = validate_table(mfn, table_level(&(struct frame){.type = type | FT_VALIDATED}), d);
+        rc = validate_table(mfn, table_level(&(struct frame){ .type = type | FT_VALIDATED }), d);
     } else {
         rc = descriptors_validate(mfn_to_virt(mfn));
     }
     if (rc) {
-        atomic_store(&f->type, FT_WRITABLE); /* may have been seen by a page walk: flush before another use */
+        atomic_store(&f->type,
+                     FT_WRITABLE); /* may have been seen by a page walk: flush before another use */
         return rc;
     }
     atomic_fetch_or(&f->type, FT_VALIDATED);
@@ -318,7 +327,8 @@ static bool same_mapping(u64 old, u64 e)
     return (old & e & PTE_P) && ((old ^ e) & ~free_bits) == 0;
 }
 
-int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner, bool preserve_ad)
+int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner,
+                    bool preserve_ad)
 {
     struct frame *f = mfn_to_frame(table);
     u32 level = table_level(f);
@@ -352,8 +362,8 @@ void mmu_unlock(struct domain *d)
 }
 
 /*
- * A dying domain that runs nowhere: take the types apart from the top, then the references. What others
- * still map stays until they let go.
+ * A dying domain that runs nowhere: take the types apart from the top, then the references. What
+ * others still map stays until they let go.
  */
 void domain_relinquish_frames(struct domain *d)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's frames: the frame table and the M2P are made at boot, then all RAM is one buddy heap, for
- * domains and for our own pages. Owns who has which frame; what a frame may be used as is frame_type.c's.
- * Locks: heap_lock (leaf) for the buddy; domain.page_lock (leaf) for a domain's list. Never both.
+ * The machine's frames: the frame table and the M2P are made at boot, then all RAM is one buddy
+ * heap, for domains and for our own pages. Owns who has which frame; what a frame may be used as is
+ * frame_type.c's. Locks: heap_lock (leaf) for the buddy; domain.page_lock (leaf) for a domain's
+ * list. Never both.
  */
 #include <tarn/boot_info.h>
 #include <tarn/errno.h>
@@ -35,7 +36,8 @@ static paddr_t loader_top(const struct boot_info *bi, paddr_t limit)
     return ALIGN_UP(top, PAGE_SIZE);
 }
 
-/* The largest piece of RAM below 4 GiB (the boot tables reach no further) that the loader left free. */
+/* The largest piece of RAM below 4 GiB (the boot tables reach no further) that the loader left
+ * free. */
 static void boot_alloc_init(const struct boot_info *bi)
 {
     for (u32 i = 0; i < bi->nr_regions; i++) {
@@ -109,7 +111,8 @@ static void free_without(const struct boot_info *bi, u32 module, paddr_t start, 
     free_without(bi, module + 1, MAX(to, start), end);
 }
 
-/* Give the RAM within [from, to) to the heap, without the modules and what boot_alloc handed out. */
+/* Give the RAM within [from, to) to the heap, without the modules and what boot_alloc handed out.
+ */
 static void heap_fill(const struct boot_info *bi, paddr_t from, paddr_t to)
 {
     paddr_t boot_end = ALIGN_UP(boot_next, PAGE_SIZE);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's memory by the guest's own addresses, through its own page tables (CR3 is always that of the
- * current guest here). The range check keeps us out of our own part; whatever else faults comes back as
- * -EFAULT through the exception table. SMAP is opened for just these instructions.
+ * The guest's memory by the guest's own addresses, through its own page tables (CR3 is always that
+ * of the current guest here). The range check keeps us out of our own part; whatever else faults
+ * comes back as -EFAULT through the exception table. SMAP is opened for just these instructions.
  */
 #include <tarn/guest_access.h>
 #include <x86/cpufeature.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypercalls by which a guest changes its page tables: mmu_update, update_va_mapping, mmuext_op. What may be
- * written is decided by frame_type.c. Locks: the domain's mmu_lock for each request.
+ * The hypercalls by which a guest changes its page tables: mmu_update, update_va_mapping,
+ * mmuext_op. What may be written is decided by frame_type.c. Locks: the domain's mmu_lock for each
+ * request.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -47,7 +48,8 @@ int guest_l1e(u64 va, u64 *e)
     return 0;
 }
 
-/* Whose frames an update may map: our own domain's, or of another one that a privileged caller names. */
+/* Whose frames an update may map: our own domain's, or of another one that a privileged caller
+ * names. */
 static int foreign_get(struct domain *d, u64 foreign, struct domain **owner)
 {
     domid_t id = (domid_t)foreign;
@@ -162,7 +164,7 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
 /* vcpus named by a guest's bitmap, as the pcpus whose TLBs may hold their entries. */
 static int flush_vcpus(struct domain *d, u64 bitmap_va)
 {
-    u64 bits[MAX_VCPUS / 64] = {0};
+    u64 bits[MAX_VCPUS / 64] = { 0 };
     struct cpumask mask;
 
     if (copy_from_guest(bits, bitmap_va, DIV_ROUND_UP(d->max_vcpus, 8u))) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypervisor's own page tables: W^X for the image, all RAM at DIRECT_VIRT, the guests' view of the M2P,
- * device windows; and TLB upkeep. Changes to hv_l4's tables after boot: only hv_map, under map_lock (leaf).
- * Every L3 of slots 256-271 that will ever be used exists before the first guest L4 is made.
+ * The hypervisor's own page tables: W^X for the image, all RAM at DIRECT_VIRT, the guests' view of
+ * the M2P, device windows; and TLB upkeep. Changes to hv_l4's tables after boot: only hv_map, under
+ * map_lock (leaf). Every L3 of slots 256-271 that will ever be used exists before the first guest
+ * L4 is made.
  */
 #include <tarn/boot_info.h>
 #include <tarn/page.h>
@@ -115,7 +116,8 @@ static void map_ram(const struct boot_info *bi)
 
 static void map_image_part(const char *start, const char *end, u64 flags)
 {
-    hv_map((u64)start, (u64)start - IMAGE_OFFSET, ALIGN_UP((u64)end, PAGE_SIZE) - (u64)start, flags);
+    hv_map((u64)start, (u64)start - IMAGE_OFFSET, ALIGN_UP((u64)end, PAGE_SIZE) - (u64)start,
+           flags);
 }
 
 /* What guests read: the M2P, at the start of slot 256, user-accessible and read-only. */
@@ -181,7 +183,8 @@ void tlb_flush_answer(void)
 {
     struct pcpu *p = this_pcpu();
 
-    /* Who waits for us sees the bit gone only together with `flushing`, so not before the flush is done. */
+    /* Who waits for us sees the bit gone only together with `flushing`, so not before the flush is
+     * done. */
     if (READ_ONCE(p->softirq_pending) & (1u << SOFTIRQ_FLUSH_TLB)) {
         atomic_store(&p->flushing, true);
         atomic_fetch_and(&p->softirq_pending, ~(1u << SOFTIRQ_FLUSH_TLB));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making a vcpu go on in its guest's kernel: the frame is built in C on the guest's kernel stack, in the form
- * the ABI gives (rcx, r11, [error code], rip, cs, rflags, rsp, ss from low to high), and HYPERVISOR_iret takes it off.
+ * Making a vcpu go on in its guest's kernel: the frame is built in C on the guest's kernel stack,
+ * in the form the ABI gives (rcx, r11, [error code], rip, cs, rflags, rsp, ss from low to high),
+ * and HYPERVISOR_iret takes it off.
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>
@@ -48,7 +49,8 @@ static void bounce(struct vcpu *v, u64 eip, bool mask_events, const u64 *extra, 
     frame[words++] = r->ss;
     rsp -= words * 8;
     if (copy_to_guest(rsp, frame, words * 8)) {
-        domain_crash(v->domain, "its kernel stack at %lx can't take a frame (handler %lx, rip %lx)", rsp, eip, r->rip);
+        domain_crash(v->domain, "its kernel stack at %lx can't take a frame (handler %lx, rip %lx)",
+                     rsp, eip, r->rip);
         return;
     }
     if (mask_events) {
@@ -59,7 +61,7 @@ static void bounce(struct vcpu *v, u64 eip, bool mask_events, const u64 *extra, 
 
 void bounce_to(struct vcpu *v, u64 eip, bool mask_events, bool has_error, u32 error_code)
 {
-    u64 extra[3] = {v->arch.regs.rcx, v->arch.regs.r11, error_code};
+    u64 extra[3] = { v->arch.regs.rcx, v->arch.regs.r11, error_code };
 
     bounce(v, eip, mask_events, extra, has_error ? 3 : 2);
 }
@@ -75,7 +77,8 @@ void bounce_event(struct vcpu *v)
 
 void bounce_failsafe(struct vcpu *v)
 {
-    u64 extra[6] = {v->arch.regs.rcx, v->arch.regs.r11, v->arch.ds, v->arch.es, v->arch.fs, v->arch.gs};
+    u64 extra[6] = { v->arch.regs.rcx, v->arch.regs.r11, v->arch.ds,
+                     v->arch.es,       v->arch.fs,       v->arch.gs };
 
     bounce(v, v->arch.failsafe_cb.eip, v->arch.failsafe_cb.masks_events, extra, 6);
 }
@@ -100,7 +103,8 @@ void guest_syscall32(struct vcpu *v)
     bounce_to(v, v->arch.syscall32_cb.eip, v->arch.syscall32_cb.masks_events, false, 0);
 }
 
-/* IRET of the guest's kernel: the frame is struct iret_context at its rsp. Returns the frame's rax. */
+/* IRET of the guest's kernel: the frame is struct iret_context at its rsp. Returns the frame's rax.
+ */
 long do_iret(void)
 {
     struct vcpu *v = current;

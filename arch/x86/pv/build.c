@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The builder of boot-time domains: memory, image, start of day, as Xen lays them out (public/xen.h, "Start-of-day
- * memory layout"). From VIRT_BASE up: image, [initrd], [p2m], start_info, [xenstore page, console page],
- * page tables, stack; mapped to a 4 MiB boundary with at least 512 KiB to spare. With INIT_P2M the p2m has
- * tables of its own; with MOD_START_PFN the initrd isn't mapped. The tables are checked by frame_type.c like a guest's.
+ * The builder of boot-time domains: memory, image, start of day, as Xen lays them out
+ * (public/xen.h, "Start-of-day memory layout"). From VIRT_BASE up: image, [initrd], [p2m],
+ * start_info, [xenstore page, console page], page tables, stack; mapped to a 4 MiB boundary with at
+ * least 512 KiB to spare. With INIT_P2M the p2m has tables of its own; with MOD_START_PFN the
+ * initrd isn't mapped. The tables are checked by frame_type.c like a guest's.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -32,7 +33,7 @@ struct build {
     u64 nr_pages;
     u64 *mfns; /* of the p2m's pages, which hold all the others */
     u32 mfns_order;
-    u64 base;  /* VIRT_BASE: the virtual address of pfn 0 */
+    u64 base; /* VIRT_BASE: the virtual address of pfn 0 */
     /* pfns */
     u64 initrd, p2m, start_info, store, console, tables, stack, end, first_extra, next_extra;
     u64 nr_tables, nr_p2m_pages;
@@ -72,7 +73,8 @@ static void put(struct build *b, u64 va, const void *src, u64 len)
     }
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------- */
+/* ---- Memory
+ * --------------------------------------------------------------------------------------------- */
 
 static u32 order_for(u64 pages)
 {
@@ -136,10 +138,12 @@ static const char *give_memory(struct build *b)
         *p2m_slot(b, b->p2m + i) = b->mfns[i];
         m2p[b->mfns[i]] = b->p2m + i;
     }
-    return alloc_memory(b, b->nr_pages - b->nr_p2m_pages, take_page) ? NULL : "not enough free memory";
+    return alloc_memory(b, b->nr_pages - b->nr_p2m_pages, take_page) ? NULL
+                                                                     : "not enough free memory";
 }
 
-/* ---- Layout --------------------------------------------------------------------------------------------- */
+/* ---- Layout
+ * --------------------------------------------------------------------------------------------- */
 
 /* Tables that map [va, va + len): one each for what it spans at levels 1 to 3. */
 static u64 tables_for(u64 va, u64 len, u32 levels)
@@ -208,7 +212,8 @@ static const char *lay_out(struct build *b)
     }
     b->first_extra = b->next_extra;
     if (next > b->nr_pages) {
-        fmt_snprintf(b->why, sizeof(b->why), "too large: it needs %lu KiB of memory, and has %lu KiB", next * 4,
+        fmt_snprintf(b->why, sizeof(b->why),
+                     "too large: it needs %lu KiB of memory, and has %lu KiB", next * 4,
                      b->nr_pages * 4);
         return b->why;
     }
@@ -218,7 +223,8 @@ static const char *lay_out(struct build *b)
     return NULL;
 }
 
-/* ---- Page tables ---------------------------------------------------------------------------------------- */
+/* ---- Page tables
+ * ---------------------------------------------------------------------------------------- */
 
 /* The entry for va at `level`; missing tables are taken one after the other from *next. */
 static u64 *pt_entry(struct build *b, u64 va, u32 level, u64 *next)
@@ -266,7 +272,8 @@ static void map_p2m(struct build *b)
     }
 }
 
-/* ---- Contents ------------------------------------------------------------------------------------------- */
+/* ---- Contents
+ * ------------------------------------------------------------------------------------------- */
 
 static void load_image(struct build *b)
 {
@@ -278,11 +285,14 @@ static void load_image(struct build *b)
     put(b, b->base + (b->initrd << PAGE_SHIFT), b->img->initrd, b->img->initrd_size);
 }
 
-/* push rcx; push r11; mov eax, nr; syscall; pop r11; pop rcx; ret. iret is jumped to, and doesn't return. */
+/* push rcx; push r11; mov eax, nr; syscall; pop r11; pop rcx; ret. iret is jumped to, and doesn't
+ * return. */
 static void fill_hypercall_page(u8 *page)
 {
-    static const u8 stub[] = {0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3};
-    static const u8 iret_stub[] = {0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret, 0, 0, 0, 0x0f, 0x05};
+    static const u8 stub[] = { 0x51, 0x41, 0x53, 0xb8, 0,    0,    0,
+                               0,    0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
+    static const u8 iret_stub[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret,
+                                    0,    0,    0,    0x0f, 0x05 };
 
     memset(page, 0xcc, PAGE_SIZE);
     for (u32 nr = 0; nr < PAGE_SIZE / 32; nr++) {
@@ -314,10 +324,12 @@ static void fill_start_info(struct build *b)
         si->mod_len = b->img->initrd_size;
     }
     if (b->d->privileged) {
-        si->flags |= SIF_PRIVILEGED | SIF_INITDOMAIN | 3u << 8; /* power management bits as on Xen */
+        si->flags |= SIF_PRIVILEGED | SIF_INITDOMAIN |
+                     3u << 8; /* power management bits as on Xen */
         si->console.dom0.info_off = CONSOLE_INFO_OFFSET;
         si->console.dom0.info_size = CONSOLE_INFO_SIZE;
-        ((struct dom0_vga_console_info *)((u8 *)si + CONSOLE_INFO_OFFSET))->video_type = XEN_VGATYPE_TEXT_MODE_3;
+        ((struct dom0_vga_console_info *)((u8 *)si + CONSOLE_INFO_OFFSET))->video_type =
+            XEN_VGATYPE_TEXT_MODE_3;
     } else {
         si->store_mfn = *p2m_slot(b, b->store);
         si->console.domU.mfn = *p2m_slot(b, b->console);
@@ -357,7 +369,8 @@ static const char *start_vcpu0(struct build *b)
 
 static const char *build(struct build *b)
 {
-    const char *why = elf_parse(b->img->kernel, b->img->kernel_size, &b->elf, b->why, sizeof(b->why));
+    const char *why = elf_parse(b->img->kernel, b->img->kernel_size, &b->elf, b->why,
+                                sizeof(b->why));
 
     b->base = ALIGN_DOWN(b->elf.virt_base, PAGE_SIZE);
     why = why ? why : lay_out(b);

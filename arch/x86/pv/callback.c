@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a guest's kernel wants to be entered: callbacks and its kernel stack. State of the calling vcpu only. */
+/* Where a guest's kernel wants to be entered: callbacks and its kernel stack. State of the calling
+ * vcpu only. */
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
@@ -89,12 +90,13 @@ long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 {
     struct arch_vcpu *a = &current->arch;
 
-    if (!callback_address_ok(event) || !callback_address_ok(failsafe) || !callback_address_ok(syscall)) {
+    if (!callback_address_ok(event) || !callback_address_ok(failsafe) ||
+        !callback_address_ok(syscall)) {
         return -EINVAL;
     }
     a->event_cb.eip = event;
-    a->failsafe_cb = (struct guest_callback){failsafe, false};
-    a->syscall_cb = (struct guest_callback){syscall, false};
+    a->failsafe_cb = (struct guest_callback){ failsafe, false };
+    a->syscall_cb = (struct guest_callback){ syscall, false };
     return 0;
 }
 

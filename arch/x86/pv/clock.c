@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's clock: system time by TSC scale (vcpu_time_info), wall clock in shared_info. All pcpus' TSCs are
- * one clock and we never change the scale, so it is written once: what a guest computes is exactly now().
+ * The guest's clock: system time by TSC scale (vcpu_time_info), wall clock in shared_info. All
+ * pcpus' TSCs are one clock and we never change the scale, so it is written once: what a guest
+ * computes is exactly now().
  */
 #include <tarn/domain.h>
 #include <tarn/time.h>

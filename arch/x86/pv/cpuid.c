@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's CPUID: the machine's, without what a PV guest can't use (it runs in ring 3 on our page tables),
- * and the hypervisor's leaves (arch-x86/cpuid.h). Pure.
+ * The guest's CPUID: the machine's, without what a PV guest can't use (it runs in ring 3 on our
+ * page tables), and the hypervisor's leaves (arch-x86/cpuid.h). Pure.
  */
 #include <tarn/lib.h>
 #include <x86/cpuid_guest.h>
@@ -58,7 +58,7 @@ void cpuid_for_guest(cpuid_fn cpuid, bool privileged, u32 leaf, u32 sub, u32 out
         }
         break;
     case 0x80000001:
-        out[ECX] &= ~BIT(2);                              /* SVM */
+        out[ECX] &= ~BIT(2);                                  /* SVM */
         out[EDX] &= ~(BIT(12) | BIT(17) | BIT(26) | BIT(27)); /* MTRR PSE36 1 GiB pages RDTSCP */
         break;
     case 5:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A bounded decoder of privileged instructions without memory operands: prefixes, opcode, perhaps ModRM. Pure. */
+/* A bounded decoder of privileged instructions without memory operands: prefixes, opcode, perhaps
+ * ModRM. Pure. */
 #include <tarn/lib.h>
 #include <x86/decode.h>
 
@@ -13,7 +14,7 @@ static u32 read_prefixes(const u8 *code, u32 n, struct prefixes *p)
 {
     u32 i = 0;
 
-    *p = (struct prefixes){false, 0};
+    *p = (struct prefixes){ false, 0 };
     for (; i < n; i++) {
         switch (code[i]) {
         case 0x66:
@@ -41,7 +42,7 @@ static u32 read_prefixes(const u8 *code, u32 n, struct prefixes *p)
 /* MOV to and from CRn and DRn: ModRM names both registers, whatever its mod says. */
 static bool decode_mov(u8 opcode, const u8 *code, u32 n, u32 i, u8 rex, struct insn *out)
 {
-    static const u8 ops[] = {INSN_READ_CR, INSN_READ_DR, INSN_WRITE_CR, INSN_WRITE_DR};
+    static const u8 ops[] = { INSN_READ_CR, INSN_READ_DR, INSN_WRITE_CR, INSN_WRITE_DR };
 
     if (i >= n) {
         return false;
@@ -88,7 +89,8 @@ static bool decode_0f(const u8 *code, u32 n, u32 i, u8 rex, struct insn *out)
     }
 }
 
-static bool decode_io(u8 opcode, const u8 *code, u32 n, u32 i, const struct prefixes *p, struct insn *out)
+static bool decode_io(u8 opcode, const u8 *code, u32 n, u32 i, const struct prefixes *p,
+                      struct insn *out)
 {
     bool by_dx = opcode & 8, is_out = opcode & 2;
 
@@ -110,7 +112,7 @@ bool decode_privileged(const u8 *code, u32 n, struct insn *out)
     u32 i = read_prefixes(code, n, &p);
     u8 opcode;
 
-    *out = (struct insn){.op = INSN_NONE};
+    *out = (struct insn){ .op = INSN_NONE };
     if (i >= n) {
         return false;
     }

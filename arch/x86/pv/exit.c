@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The exit loop: the one place where all that is asynchronous is drained. Whoever wants something of a pcpu set
- * a bit; before a guest goes on, no bit is left. The idle loop is part of it.
+ * The exit loop: the one place where all that is asynchronous is drained. Whoever wants something
+ * of a pcpu set a bit; before a guest goes on, no bit is left. The idle loop is part of it.
  */
 #include <tarn/domain.h>
 #include <tarn/softirq.h>
@@ -14,7 +14,8 @@ static bool take_softirq(struct pcpu *p, enum softirq nr)
 {
     u32 bit = 1u << nr;
 
-    return (READ_ONCE(p->softirq_pending) & bit) && (atomic_fetch_and(&p->softirq_pending, ~bit) & bit);
+    return (READ_ONCE(p->softirq_pending) & bit) &&
+           (atomic_fetch_and(&p->softirq_pending, ~bit) & bit);
 }
 
 static void do_softirqs(struct pcpu *p)
@@ -29,7 +30,8 @@ static void do_softirqs(struct pcpu *p)
     }
 }
 
-/* Interrupts are open only here, where nothing can be disturbed. STI takes effect after HLT began. */
+/* Interrupts are open only here, where nothing can be disturbed. STI takes effect after HLT began.
+ */
 static void idle_wait(void)
 {
     __asm__ volatile("sti; hlt; cli" ::: "memory");

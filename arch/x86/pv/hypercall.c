@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hypercall table, multicall, and how a long hypercall gives way. entry.asm calls through the table. */
+/* The hypercall table, multicall, and how a long hypercall gives way. entry.asm calls through the
+ * table. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -68,8 +69,8 @@ static bool allowed_in_multicall(u64 op)
 }
 
 /*
- * A list of calls, each with its own result. A call that wants to be continued moves rip back: that is undone,
- * and the list is continued at it, with the arguments it asked for.
+ * A list of calls, each with its own result. A call that wants to be continued moves rip back: that
+ * is undone, and the list is continued at it, with the arguments it asked for.
  */
 long do_multicall(u64 list, u64 count)
 {
@@ -82,11 +83,12 @@ long do_multicall(u64 list, u64 count)
         if (copy_from_guest(&e, list, offsetof(struct multicall_entry, args) + 5 * 8)) {
             return -EFAULT;
         }
-        e.result = (unsigned long)(allowed_in_multicall(e.op) ? ((hypercall_fn *)hypercall_table[e.op])(
+        e.result = (unsigned long)(allowed_in_multicall(e.op)
+                                       ? ((hypercall_fn *)hypercall_table[e.op])(
                                              e.args[0], e.args[1], e.args[2], e.args[3], e.args[4])
                                        : -ENOSYS);
         if (unlikely(r->rip != rip)) {
-            u64 args[4] = {r->rdi, r->rsi, r->rdx, r->r10};
+            u64 args[4] = { r->rdi, r->rsi, r->rdx, r->r10 };
 
             r->rip = rip;
             if (copy_to_guest(list + offsetof(struct multicall_entry, args), args, sizeof(args))) {
@@ -94,7 +96,8 @@ long do_multicall(u64 list, u64 count)
             }
             return hypercall_continue(__HYPERVISOR_multicall, list, count, 0, 0);
         }
-        if (copy_to_guest(list + offsetof(struct multicall_entry, result), &e.result, sizeof(e.result))) {
+        if (copy_to_guest(list + offsetof(struct multicall_entry, result), &e.result,
+                          sizeof(e.result))) {
             return -EFAULT;
         }
         if (count > 1 && hypercall_should_yield()) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions that ring 3 may not run, and that a guest's kernel expects to work all the same: control and
- * debug registers, MSRs, ports, flags. They come as #GP with error code 0. What isn't emulated goes to the
- * guest's own #GP handler. A guest's virtual machine has no devices but the control domain's ports.
+ * Instructions that ring 3 may not run, and that a guest's kernel expects to work all the same:
+ * control and debug registers, MSRs, ports, flags. They come as #GP with error code 0. What isn't
+ * emulated goes to the guest's own #GP handler. A guest's virtual machine has no devices but the
+ * control domain's ports.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -23,8 +24,10 @@
 /* A register by its number in the instruction set's order. */
 static u64 *gpr(struct cpu_user_regs *r, u32 n)
 {
-    u64 *const regs[16] = {&r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
-                           &r->r8, &r->r9, &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15};
+    u64 *const regs[16] = {
+        &r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
+        &r->r8,  &r->r9,  &r->r10, &r->r11, &r->r12, &r->r13, &r->r14, &r->r15
+    };
 
     return regs[n & 15];
 }
@@ -49,7 +52,8 @@ static bool read_cr(struct vcpu *v, u32 cr, u64 *value)
     }
 }
 
-/* CR0: only TS may change. CR4 keeps its value: what a guest may choose there changes nothing for it. */
+/* CR0: only TS may change. CR4 keeps its value: what a guest may choose there changes nothing for
+ * it. */
 static bool write_cr(struct vcpu *v, u32 cr, u64 value)
 {
     switch (cr) {
@@ -63,7 +67,7 @@ static bool write_cr(struct vcpu *v, u32 cr, u64 value)
         v->info->arch.cr2 = value;
         return true;
     case 3: {
-        struct mmuext_op op = {.cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = xen_cr3_to_pfn(value)};
+        struct mmuext_op op = { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = xen_cr3_to_pfn(value) };
 
         return mmuext_one(v, &op) == 0;
     }
@@ -142,7 +146,8 @@ static bool io_allowed(const struct vcpu *v)
 /* Ports that we use ourselves: PICs, PIT, the serial line. */
 static bool hypervisor_port(u16 port)
 {
-    return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 || (port >= 0x40 && port <= 0x43) ||
+    return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 ||
+           (port >= 0x40 && port <= 0x43) ||
            (opt.console_com1 && port >= opt.com1_port && port < opt.com1_port + 8);
 }
 
@@ -282,8 +287,8 @@ bool emulate_privileged(struct vcpu *v)
     if (!decode_privileged(code, n, &in)) {
         return false;
     }
-    if (!guest_kernel_mode(v) && in.op != INSN_IN_IMM && in.op != INSN_IN_DX && in.op != INSN_OUT_IMM &&
-        in.op != INSN_OUT_DX && in.op != INSN_CLI && in.op != INSN_STI) {
+    if (!guest_kernel_mode(v) && in.op != INSN_IN_IMM && in.op != INSN_IN_DX &&
+        in.op != INSN_OUT_IMM && in.op != INSN_OUT_DX && in.op != INSN_CLI && in.op != INSN_STI) {
         return false;
     }
     if (!emulate(v, &in)) {
@@ -297,7 +302,7 @@ bool emulate_privileged(struct vcpu *v)
 /* UD2A "xen" CPUID: the guest asks for its own view. */
 bool emulate_forced_cpuid(struct vcpu *v)
 {
-    static const u8 prefix[] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
+    static const u8 prefix[] = { 0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2 };
     struct cpu_user_regs *r = &v->arch.regs;
     u8 code[sizeof(prefix)];
     u32 out[4];

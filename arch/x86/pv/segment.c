@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptor tables of guests. Each vcpu has a window of 16 GDT pages and 16 LDT pages in our address space;
- * the guest's frames show in GDT pages 0-13, the descriptors of the pcpu it runs on in page 14. A frame of
- * descriptors has the type FT_DESC, so the guest can only change it by update_descriptor, where each one is
- * checked. Locks: the domain's mmu_lock.
+ * Descriptor tables of guests. Each vcpu has a window of 16 GDT pages and 16 LDT pages in our
+ * address space; the guest's frames show in GDT pages 0-13, the descriptors of the pcpu it runs on
+ * in page 14. A frame of descriptors has the type FT_DESC, so the guest can only change it by
+ * update_descriptor, where each one is checked. Locks: the domain's mmu_lock.
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>
@@ -27,8 +27,9 @@
 static u64 zero_page[512] __aligned(4096);
 
 /*
- * A descriptor that the CPU may load for ring 3: code or data of DPL 3, not conforming. Anything else present
- * (gates, TSS, LDT, rings 0-2) could be a way into us. Rings 1 and 2 are raised to 3, as the ABI does.
+ * A descriptor that the CPU may load for ring 3: code or data of DPL 3, not conforming. Anything
+ * else present (gates, TSS, LDT, rings 0-2) could be a way into us. Rings 1 and 2 are raised to 3,
+ * as the ABI does.
  */
 long descriptor_check(u64 *desc)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exceptions. From a guest: what is ours to do (emulate, bounce to the guest's own trap table), else the guest
- * is crashed, alone. From ourselves: an instruction of the exception table, or a bug. No locks.
+ * Exceptions. From a guest: what is ours to do (emulate, bounce to the guest's own trap table),
+ * else the guest is crashed, alone. From ourselves: an instruction of the exception table, or a
+ * bug. No locks.
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>
@@ -27,10 +28,26 @@ extern const struct ex_entry __ex_table_start[], __ex_table_end[];
 static struct idt_entry idt[256] __aligned(16);
 
 static const char *const trap_names[32] = {
-    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-    "device not available", "double fault", "coprocessor overrun", "invalid TSS", "segment not present",
-    "stack fault", "general protection", "page fault", "reserved", "x87 error", "alignment check",
-    "machine check", "SIMD error",
+    "divide error",
+    "debug",
+    "NMI",
+    "breakpoint",
+    "overflow",
+    "bound range",
+    "invalid opcode",
+    "device not available",
+    "double fault",
+    "coprocessor overrun",
+    "invalid TSS",
+    "segment not present",
+    "stack fault",
+    "general protection",
+    "page fault",
+    "reserved",
+    "x87 error",
+    "alignment check",
+    "machine check",
+    "SIMD error",
 };
 
 static const char *trap_name(u32 vector)
@@ -40,11 +57,12 @@ static const char *trap_name(u32 vector)
 
 void traps_init(void)
 {
-    static const u8 ist[32] = {[TRAP_DF] = 1, [TRAP_NMI] = 2, [TRAP_MC] = 3, [TRAP_DB] = 4};
+    static const u8 ist[32] = { [TRAP_DF] = 1, [TRAP_NMI] = 2, [TRAP_MC] = 3, [TRAP_DB] = 4 };
 
     for (u32 v = 0; v < 256; v++) {
         u64 entry = entry_stubs[v];
-        /* INT3 and INTO may be used by ring 3; all else by software is a #GP, and emulated from there. */
+        /* INT3 and INTO may be used by ring 3; all else by software is a #GP, and emulated from
+         * there. */
         u8 dpl = v == TRAP_BP || v == TRAP_OF ? 3 : 0;
 
         idt[v] = (struct idt_entry){
@@ -60,7 +78,7 @@ void traps_init(void)
 
 void idt_load(void)
 {
-    struct desc_ptr ptr = {sizeof(idt) - 1, (u64)idt};
+    struct desc_ptr ptr = { sizeof(idt) - 1, (u64)idt };
 
     lidt(&ptr);
 }
@@ -70,11 +88,15 @@ void show_guest_regs(const struct vcpu *v)
     const struct cpu_user_regs *r = &v->arch.regs;
     const struct domain *d = v->domain;
 
-    log_error("d%uv%u rip %04x:%016lx rsp %04x:%016lx rflags %08lx cr3 %lx %s", d->domid, v->id, r->cs, r->rip,
-              r->ss, r->rsp, r->rflags, v->arch.cr3, guest_kernel_mode(v) ? "kernel" : "user");
-    log_error("d%uv%u rax %016lx rbx %016lx rcx %016lx rdx %016lx", d->domid, v->id, r->rax, r->rbx, r->rcx, r->rdx);
-    log_error("d%uv%u rsi %016lx rdi %016lx rbp %016lx r8  %016lx", d->domid, v->id, r->rsi, r->rdi, r->rbp, r->r8);
-    log_error("d%uv%u r9  %016lx r10 %016lx r11 %016lx r12 %016lx", d->domid, v->id, r->r9, r->r10, r->r11, r->r12);
+    log_error("d%uv%u rip %04x:%016lx rsp %04x:%016lx rflags %08lx cr3 %lx %s", d->domid, v->id,
+              r->cs, r->rip, r->ss, r->rsp, r->rflags, v->arch.cr3,
+              guest_kernel_mode(v) ? "kernel" : "user");
+    log_error("d%uv%u rax %016lx rbx %016lx rcx %016lx rdx %016lx", d->domid, v->id, r->rax, r->rbx,
+              r->rcx, r->rdx);
+    log_error("d%uv%u rsi %016lx rdi %016lx rbp %016lx r8  %016lx", d->domid, v->id, r->rsi, r->rdi,
+              r->rbp, r->r8);
+    log_error("d%uv%u r9  %016lx r10 %016lx r11 %016lx r12 %016lx", d->domid, v->id, r->r9, r->r10,
+              r->r11, r->r12);
     log_error("d%uv%u r13 %016lx r14 %016lx r15 %016lx", d->domid, v->id, r->r13, r->r14, r->r15);
 }
 
@@ -94,8 +116,8 @@ void inject_trap(struct vcpu *v, u32 vector, u32 error_code)
     const struct trap_info *ti = guest_trap(v, vector);
 
     if (!ti->address) {
-        domain_crash(v->domain, "%s (vector %u, error %x) without a handler, at rip %lx", trap_name(vector), vector,
-                     error_code, v->arch.regs.rip);
+        domain_crash(v->domain, "%s (vector %u, error %x) without a handler, at rip %lx",
+                     trap_name(vector), vector, error_code, v->arch.regs.rip);
         return;
     }
     bounce_to(v, ti->address, TI_GET_IF(ti) != 0, has_error_code(vector), error_code);
@@ -106,7 +128,8 @@ void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code)
     const struct trap_info *ti = guest_trap(v, TRAP_PF);
 
     if (!ti->address) {
-        domain_crash(v->domain, "page fault at address %lx (error %x) without a handler, at rip %lx", addr,
+        domain_crash(v->domain,
+                     "page fault at address %lx (error %x) without a handler, at rip %lx", addr,
                      error_code, v->arch.regs.rip);
         return;
     }
@@ -119,7 +142,8 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     u64 addr = read_cr2();
     u32 error = regs->error_code;
 
-    /* To the guest's kernel, its own accesses are not user ones. What it can't see looks not present. */
+    /* To the guest's kernel, its own accesses are not user ones. What it can't see looks not
+     * present. */
     if (guest_kernel_mode(v)) {
         error &= ~4u;
     }
@@ -129,7 +153,8 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     inject_page_fault(v, addr, error);
 }
 
-/* INT n comes as #GP, since no gate lets ring 3 in. QEMU's error code is wrong here: look at the code. */
+/* INT n comes as #GP, since no gate lets ring 3 in. QEMU's error code is wrong here: look at the
+ * code. */
 static bool software_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 {
     u8 code[2];
@@ -232,7 +257,8 @@ void trap_from_hypervisor(struct cpu_user_regs *regs)
         nmi_dispatch(regs);
         return;
     }
-    if (fixup && (regs->entry_vector == TRAP_PF || (regs->entry_vector >= TRAP_TS && regs->entry_vector <= TRAP_GP))) {
+    if (fixup && (regs->entry_vector == TRAP_PF ||
+                  (regs->entry_vector >= TRAP_TS && regs->entry_vector <= TRAP_GP))) {
         regs->rip = fixup;
         return;
     }
@@ -243,8 +269,10 @@ void trap_from_hypervisor(struct cpu_user_regs *regs)
 void guest_iret_failed(struct vcpu *v)
 {
     if (!v->arch.failsafe_cb.eip) {
-        domain_crash(v->domain, "its context can't be loaded (cs %x ss %x rip %lx) and it has no failsafe callback",
-                     v->arch.regs.cs, v->arch.regs.ss, v->arch.regs.rip);
+        domain_crash(
+            v->domain,
+            "its context can't be loaded (cs %x ss %x rip %lx) and it has no failsafe callback",
+            v->arch.regs.cs, v->arch.regs.ss, v->arch.regs.rip);
         return;
     }
     bounce_failsafe(v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The x86 part of a vcpu's life: its areas, and taking a whole context (struct vcpu_guest_context), which is
- * how every vcpu but the first of a boot-time domain starts.
+ * The x86 part of a vcpu's life: its areas, and taking a whole context (struct vcpu_guest_context),
+ * which is how every vcpu but the first of a boot-time domain starts.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -75,7 +75,8 @@ static bool trap_table_ok(const struct vcpu_guest_context *c)
 
 static bool addresses_ok(const struct vcpu_guest_context *c)
 {
-    return guest_range_ok(c->event_callback_eip, 1) && guest_range_ok(c->failsafe_callback_eip, 1) &&
+    return guest_range_ok(c->event_callback_eip, 1) &&
+           guest_range_ok(c->failsafe_callback_eip, 1) &&
            guest_range_ok(c->syscall_callback_eip, 1) && is_canonical(c->fs_base) &&
            is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) && trap_table_ok(c);
 }
@@ -96,9 +97,11 @@ static void take_callbacks(struct arch_vcpu *a, const struct vcpu_guest_context 
     memcpy(a->traps, c->trap_ctxt, sizeof(c->trap_ctxt));
     a->kernel_ss = c->kernel_ss;
     a->kernel_sp = c->kernel_sp;
-    a->event_cb = (struct guest_callback){c->event_callback_eip, true};
-    a->failsafe_cb = (struct guest_callback){c->failsafe_callback_eip, (c->flags & VGCF_failsafe_disables_events) != 0};
-    a->syscall_cb = (struct guest_callback){c->syscall_callback_eip, (c->flags & VGCF_syscall_disables_events) != 0};
+    a->event_cb = (struct guest_callback){ c->event_callback_eip, true };
+    a->failsafe_cb = (struct guest_callback){ c->failsafe_callback_eip,
+                                              (c->flags & VGCF_failsafe_disables_events) != 0 };
+    a->syscall_cb = (struct guest_callback){ c->syscall_callback_eip,
+                                             (c->flags & VGCF_syscall_disables_events) != 0 };
 }
 
 /* The vcpu is down and was never up: nobody else looks at it. -errno, and nothing has changed. */
@@ -147,8 +150,8 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
 }
 
 /*
- * From now on the vcpu's info is where the guest says, in a page of its own. Events that are in the old place
- * go along; and so that none is lost between, the vcpu looks at all of them once.
+ * From now on the vcpu's info is where the guest says, in a page of its own. Events that are in the
+ * old place go along; and so that none is lost between, the vcpu looks at all of them once.
  */
 int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a PV guest sees when it asks for CPUID by the forced-emulation prefix; arch/x86/pv/cpuid.c. Pure. */
+/* What a PV guest sees when it asks for CPUID by the forced-emulation prefix; arch/x86/pv/cpuid.c.
+ * Pure. */
 #pragma once
 
 #include <x86/apicid.h>

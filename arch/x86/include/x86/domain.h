@@ -17,13 +17,14 @@ struct guest_callback {
 
 struct arch_vcpu {
     /* entry.asm knows this part by tools/offsets.c. */
-    u64 host_rsp;              /* stack of the pcpu it runs on; its address is also that of struct pcpu */
-    struct cpu_user_regs regs; /* entry pushes right into it: TSS.rsp0 points at regs.es, 16-byte aligned */
-    u32 flags;                 /* VCPU_* */
-    u32 trap_nr;               /* see traps.c */
+    u64 host_rsp; /* stack of the pcpu it runs on; its address is also that of struct pcpu */
+    struct cpu_user_regs
+        regs;    /* entry pushes right into it: TSS.rsp0 points at regs.es, 16-byte aligned */
+    u32 flags;   /* VCPU_* */
+    u32 trap_nr; /* see traps.c */
 
     /* Address spaces, machine addresses for CR3 */
-    u64 cr3;         /* what runs now: of the mode the guest is in */
+    u64 cr3;                 /* what runs now: of the mode the guest is in */
     mfn_t guest_l4, user_l4; /* user: n == 0 is none */
 
     struct trap_info *traps; /* NR_TRAPS, indexed by vector */
@@ -38,22 +39,24 @@ struct arch_vcpu {
     u64 debugreg[8];
     u64 iopl;
 
-    u64 gdt_va;      /* window of 16 + 16 pages: GDT, LDT */
-    u64 *gdt_ptes;   /* its 32 page-table entries */
+    u64 gdt_va;    /* window of 16 + 16 pages: GDT, LDT */
+    u64 *gdt_ptes; /* its 32 page-table entries */
     mfn_t gdt_frame[GDT_GUEST_PAGES];
     u32 gdt_ents, ldt_ents;
     u64 ldt_base;
-    u32 gdt_cpu;     /* pcpu whose descriptor page the window shows, NO_CPU none */
+    u32 gdt_cpu; /* pcpu whose descriptor page the window shows, NO_CPU none */
 
-    void *xsave;     /* one page */
-    u32 loaded_on;   /* pcpu whose hardware may still hold our state (pcpu.loaded), NO_CPU: must be loaded */
+    void *xsave;   /* one page */
+    u32 loaded_on; /* pcpu whose hardware may still hold our state (pcpu.loaded), NO_CPU: must be
+                      loaded */
 };
 
 #define VCPU_KERNEL_MODE (1u << 0) /* guest kernel, not guest user */
 #define VCPU_SYSRET_OK (1u << 1)   /* regs came by SYSCALL and rip, rflags are still rcx, r11 */
 
 struct arch_domain {
-    struct spinlock mmu_lock;    /* between domain and cpupool: all changes of its page tables */
-    struct cpumask dirty_cpus;   /* pcpus whose TLB may hold entries of this domain; set and cleared by themselves */
-    u32 validation_budget;       /* tables that this hypercall may still validate */
+    struct spinlock mmu_lock;  /* between domain and cpupool: all changes of its page tables */
+    struct cpumask dirty_cpus; /* pcpus whose TLB may hold entries of this domain; set and cleared
+                                  by themselves */
+    u32 validation_budget;     /* tables that this hypercall may still validate */
 };

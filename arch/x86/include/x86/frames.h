@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One struct frame for each machine frame of RAM: who owns it, how often it is referenced, and as what it is
- * used. arch/x86/mm/frames.c allocates; arch/x86/mm/frame_type.c is the isolation argument.
+ * One struct frame for each machine frame of RAM: who owns it, how often it is referenced, and as
+ * what it is used. arch/x86/mm/frames.c allocates; arch/x86/mm/frame_type.c is the isolation
+ * argument.
  */
 #pragma once
 
@@ -10,9 +11,9 @@
 #include <x86/layout.h>
 
 /*
- * ref: FRAME_ALLOCATED and how many references are held. A domain's frame has one for being allocated to
- * it; each mapping adds one. At 0 the frame goes back to the heap.
- * type: what the frame is used as, and how often. The type changes only while the count is 0.
+ * ref: FRAME_ALLOCATED and how many references are held. A domain's frame has one for being
+ * allocated to it; each mapping adds one. At 0 the frame goes back to the heap. type: what the
+ * frame is used as, and how often. The type changes only while the count is 0.
  */
 struct frame {
     struct buddy_node node; /* links: free list, or the owner's list; tag: the owner's domid */
@@ -33,7 +34,7 @@ struct boot_info;
 #define FT_L2 (3u << 28)
 #define FT_L3 (4u << 28)
 #define FT_L4 (5u << 28)
-#define FT_DESC (6u << 28)     /* a page of descriptors (GDT, LDT) */
+#define FT_DESC (6u << 28) /* a page of descriptors (GDT, LDT) */
 #define FT_MASK (7u << 28)
 #define FT_VALIDATED (1u << 31)
 #define FT_PINNED (1u << 27)
@@ -66,13 +67,16 @@ static inline domid_t frame_owner(const struct frame *f)
     return f->node.tag;
 }
 
-void frames_init(struct boot_info *bi);  /* frame table, M2P; copies the loader's strings */
-void frames_add_high_memory(const struct boot_info *bi); /* above 4 GiB, once paging_init has mapped it */
-void frames_give_boot_memory(const struct boot_info *bi); /* modules and boot-only memory to the heap */
-void *boot_alloc(u64 size, u64 align);   /* before frames_init is done; never freed */
+void frames_init(struct boot_info *bi); /* frame table, M2P; copies the loader's strings */
+void frames_add_high_memory(
+    const struct boot_info *bi); /* above 4 GiB, once paging_init has mapped it */
+void frames_give_boot_memory(
+    const struct boot_info *bi);       /* modules and boot-only memory to the heap */
+void *boot_alloc(u64 size, u64 align); /* before frames_init is done; never freed */
 u64 heap_free_frames(void);
 
-/* 2^order frames for a domain (added to its list, counted); INVALID_MFN when there is no memory or d has its maximum. */
+/* 2^order frames for a domain (added to its list, counted); INVALID_MFN when there is no memory or
+ * d has its maximum. */
 mfn_t domain_alloc_frames(struct domain *d, u32 order);
 /* Give a frame's allocation reference back; it is freed when the last mapping goes. */
 void domain_free_frame(struct domain *d, mfn_t mfn);
@@ -86,18 +90,23 @@ void mmu_lock(struct domain *d);
 void mmu_unlock(struct domain *d);
 
 /* References: -errno or 0. */
-int frame_get(mfn_t mfn, const struct domain *d);  /* a reference to a frame of d */
+int frame_get(mfn_t mfn, const struct domain *d); /* a reference to a frame of d */
 void frame_put(mfn_t mfn);
-int frame_get_type(mfn_t mfn, u32 type, struct domain *d); /* validates when the frame takes this type; needs a reference */
+int frame_get_type(
+    mfn_t mfn, u32 type,
+    struct domain *d); /* validates when the frame takes this type; needs a reference */
 void frame_put_type(mfn_t mfn);
 int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d);
 void frame_put_and_type(mfn_t mfn);
 
-/* What an L1 entry of d refers to (a frame of `owner`): check and count it, undo that. *e gets the bits we add. */
+/* What an L1 entry of d refers to (a frame of `owner`): check and count it, undo that. *e gets the
+ * bits we add. */
 int l1e_get(u64 *e, struct domain *d, struct domain *owner);
 void l1e_put(u64 e);
-int descriptors_validate(u64 *page); /* segment.c; a frame becomes a page of descriptors */
+int descriptors_validate(u64 *page);    /* segment.c; a frame becomes a page of descriptors */
 u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */
 void frame_release(struct frame *f);    /* frames.c; the last reference went */
-/* One entry of a validated table, changed as mmu_update does. `preserve_ad`: keep the accessed and dirty bits of a racing CPU. */
-int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner, bool preserve_ad);
+/* One entry of a validated table, changed as mmu_update does. `preserve_ad`: keep the accessed and
+ * dirty bits of a racing CPU. */
+int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner,
+                    bool preserve_ad);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hypervisor's address space: PML4 slots 256-271 of every address space (docs/memory-layout.md).
- * Guests own the rest.
+ * The hypervisor's address space: PML4 slots 256-271 of every address space
+ * (docs/memory-layout.md). Guests own the rest.
  */
 #pragma once
 
@@ -29,7 +29,8 @@
 #define PTE_PS 0x080UL
 #define PTE_G 0x100UL
 #define PTE_AVAIL 0xe00UL
-#define PTE_GUEST_KERNEL (1UL << 52) /* user bit was added by us: a mapping of the guest's kernel */
+#define PTE_GUEST_KERNEL (1UL << 52) /* user bit was added by us: a mapping of the guest's kernel \
+                                      */
 #define PTE_AVAIL_HIGH (0x7ffUL << 52)
 #define PTE_NX (1UL << 63)
 #define PTE_ADDR 0x000ffffffffff000UL
@@ -85,5 +86,6 @@ static inline bool guest_range_ok(u64 va, u64 len)
 }
 
 /* Symbols of linker.ld */
-extern char __image_start[], __image_end[], __text_start[], __text_end[], __rodata_start[], __rodata_end[];
+extern char __image_start[], __image_end[], __text_start[], __text_end[], __rodata_start[],
+    __rodata_end[];
 extern char __data_start[], __bss_end[], __boot_start[], __boot_end[];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The machine stops because of a bug of ours; arch/x86/cpu/panic.c. See also panic() in tarn/lib.h. */
+/* The machine stops because of a bug of ours; arch/x86/cpu/panic.c. See also panic() in tarn/lib.h.
+ */
 #pragma once
 
 #include <tarn/lib.h>

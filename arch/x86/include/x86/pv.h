@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The PV personality: arch/x86/pv. What its files use of each other, and what floor 3 and 4 use of it. */
+/* The PV personality: arch/x86/pv. What its files use of each other, and what floor 3 and 4 use of
+ * it. */
 #pragma once
 
 #include <tarn/domain.h>
 #include <tarn/pcpu.h>
 
-/* Selectors; those with RPL 3 are the ABI's flat segments. The pcpu's descriptors stand in GDT page 14. */
+/* Selectors; those with RPL 3 are the ABI's flat segments. The pcpu's descriptors stand in GDT
+ * page 14. */
 #define SEL_HV_CS 0xe008
 #define SEL_HV_DS 0xe010
 #define SEL_FLAT_CS32 0xe023
@@ -14,7 +16,8 @@
 #define SEL_TSS 0xe040
 #define SEL_LDT 0xe050
 
-#define ENTRY_SYSCALL 256 /* entry_vector of a frame that came by SYSCALL and may leave by SYSRET */
+#define ENTRY_SYSCALL 256 /* entry_vector of a frame that came by SYSCALL and may leave by SYSRET \
+                           */
 
 #define TRAP_DE 0
 #define TRAP_DB 1
@@ -56,13 +59,14 @@ __noreturn void return_to_guest(void); /* the exit loop, from nothing */
 
 /* bounce.c: make the vcpu go on in its guest kernel at a handler. */
 void bounce_to(struct vcpu *v, u64 eip, bool mask_events, bool has_error, u32 error_code);
-void bounce_event(struct vcpu *v);             /* to the event callback */
+void bounce_event(struct vcpu *v); /* to the event callback */
 void bounce_failsafe(struct vcpu *v);
-void guest_syscall(struct vcpu *v);            /* from guest user mode */
+void guest_syscall(struct vcpu *v); /* from guest user mode */
 void guest_syscall32(struct vcpu *v);
-void inject_trap(struct vcpu *v, u32 vector, u32 error_code); /* crash if the guest has no handler */
+void inject_trap(struct vcpu *v, u32 vector,
+                 u32 error_code); /* crash if the guest has no handler */
 void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code);
-void toggle_guest_mode(struct vcpu *v);        /* kernel <-> user: page tables and GS base */
+void toggle_guest_mode(struct vcpu *v); /* kernel <-> user: page tables and GS base */
 
 /* traps.c */
 void traps_init(void); /* fill the IDT */
@@ -83,7 +87,7 @@ void fpu_init_state(void *area);
 u32 fpu_mxcsr_mask(void);
 void vcpu_load_debugreg(u64 reg, u64 value);
 void fpu_load(struct vcpu *v);
-struct vcpu *exit_work(void);           /* exit.c */
+struct vcpu *exit_work(void); /* exit.c */
 
 /* segment.c, callback.c, clock.c, build.c */
 int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
@@ -99,8 +103,8 @@ u64 seg_read_gs_base(void);
 long seg_load_user_gs(struct vcpu *v, u16 sel);
 int guest_l1e(u64 va, u64 *e); /* mmu_update.c: the L1 entry that maps va for the current vcpu */
 long descriptor_check(u64 *desc);
-void clock_update(struct vcpu *v);          /* write vcpu_info.time */
-void clock_init_domain(struct domain *d);   /* wall clock */
+void clock_update(struct vcpu *v);        /* write vcpu_info.time */
+void clock_init_domain(struct domain *d); /* wall clock */
 
 /* arch part of life cycle: vcpu_arch.c */
 int arch_vcpu_create(struct vcpu *v);
@@ -108,13 +112,13 @@ void arch_vcpu_destroy(struct vcpu *v);
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
 int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset);
 void context_switch(struct vcpu *prev, struct vcpu *next);
-void arch_vcpu_load_cr3(struct vcpu *v);    /* after cr3 of the running vcpu changed */
+void arch_vcpu_load_cr3(struct vcpu *v); /* after cr3 of the running vcpu changed */
 
 /* desc.c, pcpu.c */
 struct pcpu *pcpu_create(u32 cpu, u32 apic_id);
 void pcpu_set_rsp0(struct pcpu *p, u64 rsp0);
 void pcpu_load_gdt(u64 window_va);
-void desc_load(struct pcpu *p);             /* GDT, TSS, IDT, syscall MSRs */
+void desc_load(struct pcpu *p); /* GDT, TSS, IDT, syscall MSRs */
 __noreturn void pcpu_idle_loop(void);
 
 /* build.c */

@@ -5,7 +5,8 @@
 #include <tarn/types.h>
 
 struct acpi_info;
-void tsc_init(const struct acpi_info *acpi); /* boot CPU: calibrate, system time 0 is now, wall clock */
+void tsc_init(
+    const struct acpi_info *acpi); /* boot CPU: calibrate, system time 0 is now, wall clock */
 
 /*
  * The real-time clock as read from its registers; pure. `century` is 0 where there is none,

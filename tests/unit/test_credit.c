@@ -1,0 +1,697 @@
+/* SPDX-License-Identifier: MIT */
+/* sources: sched/credit.c lib/printf.c tests/unit/schedsim.c */
+/* The credit scheduler in the simulator: who gets how much, how soon, and where. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "schedsim.h"
+
+#define MS NSEC_PER_MSEC
+#define US NSEC_PER_USEC
+#define SEC NSEC_PER_SEC
+
+static void near_to(double got, double want, double tolerance, int line)
+{
+    if (got < want - tolerance || got > want + tolerance) {
+        panic("line %d: %.3f instead of %.3f +-%.3f", line, got, want, tolerance);
+    }
+}
+#define NEAR(got, want, tolerance) near_to(got, want, tolerance, __LINE__)
+
+static struct cpumask mask_of(u64 bits)
+{
+    struct cpumask m = { { bits } };
+
+    return m;
+}
+
+static struct sim_unit *burner(struct sim *s, struct sched_dom *d)
+{
+    return sim_unit(s, d, NULL, NULL, sim_burner, 0, 0);
+}
+
+static struct sim_unit *pinned(struct sim *s, struct sched_dom *d, u64 cpus)
+{
+    struct cpumask m = mask_of(cpus);
+
+    return sim_unit(s, d, &m, NULL, sim_burner, 0, 0);
+}
+
+/* ---- Weights
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Burners of one domain each on `cpus` CPUs. */
+static void check_weights(u32 cpus, u32 n, const u32 *weight, const double *want, double tolerance,
+                          int line)
+{
+    struct sim *s = sim_new(&sched_credit, cpus, 1);
+    struct sim_unit *u[16];
+
+    for (u32 i = 0; i < n; i++) {
+        u[i] = burner(s, sim_dom(s, weight[i], 0));
+    }
+    sim_run(s, 10 * SEC);
+    for (u32 i = 0; i < n; i++) {
+        near_to(sim_share(u[i], 10 * SEC), want[i], tolerance, line);
+    }
+    sim_free(s);
+}
+#define WEIGHTS(cpus, tolerance, weights, wants)                          \
+    do {                                                                  \
+        static const u32 w_[] = weights;                                  \
+        static const double s_[] = wants;                                 \
+        check_weights(cpus, ARRAY_SIZE(w_), w_, s_, tolerance, __LINE__); \
+    } while (0)
+#define L(...)      \
+    {               \
+        __VA_ARGS__ \
+    }
+
+static void weights_one_cpu(void **state)
+{
+    (void)state;
+    WEIGHTS(1, 0.5, L(256, 256), L(50, 50));
+    WEIGHTS(1, 0.5, L(256, 512), L(33.33, 66.67));
+    WEIGHTS(1, 0.5, L(256, 256, 512), L(25, 25, 50));
+    WEIGHTS(1, 0.5, L(256, 512, 1024), L(14.29, 28.57, 57.14));
+    WEIGHTS(1, 0.5, L(1, 65535), L(0, 100));
+}
+
+static void weights_across_cpus(void **state)
+{
+    (void)state;
+    WEIGHTS(2, 0.5, L(256, 256, 256), L(66.67, 66.67, 66.67));
+    WEIGHTS(2, 0.5, L(9, 9, 9, 9, 9, 9, 9, 9), L(25, 25, 25, 25, 25, 25, 25, 25));
+    WEIGHTS(2, 1, L(1, 2, 4, 1, 2, 4), L(14.29, 28.57, 57.14, 14.29, 28.57, 57.14));
+    WEIGHTS(2, 1, L(1, 2, 4), L(33.33, 66.67, 100)); /* 4/7 of two CPUs is more than one */
+    WEIGHTS(2, 1, L(1000, 1, 1), L(100, 50, 50));
+    WEIGHTS(4, 1, L(1, 1, 1, 1, 1, 1, 1), L(57.14, 57.14, 57.14, 57.14, 57.14, 57.14, 57.14));
+}
+
+static void weight_is_of_domain(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 2, 1);
+    struct sched_dom *a = sim_dom(s, 256, 0), *b = sim_dom(s, 256, 0);
+
+    (void)state;
+    for (u32 i = 0; i < 6; i++) {
+        burner(s, i < 4 ? a : b);
+    }
+    sim_run(s, 10 * SEC);
+    NEAR(sim_dom_share(s, a, 10 * SEC), 100, 1);
+    for (u32 i = 0; i < 6; i++) {
+        NEAR(sim_share(&s->unit[i], 10 * SEC), i < 4 ? 25 : 50, 1);
+    }
+    sim_free(s);
+}
+
+/* A sibling that hardly runs takes nothing of its domain's weight away. */
+static void active_units_share(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sched_dom *a = sim_dom(s, 256, 0), *b = sim_dom(s, 256, 0);
+
+    (void)state;
+    burner(s, a);
+    sim_unit(s, a, NULL, NULL, sim_sleeper, 1 * MS, 20 * MS);
+    burner(s, b);
+    sim_run(s, 10 * SEC);
+    NEAR(sim_dom_share(s, a, 10 * SEC), 50, 1);
+    NEAR(sim_share(&s->unit[1], 10 * SEC), 5, 0.3);
+    sim_free(s);
+}
+
+static void sleeper_leaves_rest(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+
+    (void)state;
+    sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 1 * MS, 10 * MS);
+    burner(s, sim_dom(s, 256, 0));
+    burner(s, sim_dom(s, 512, 0));
+    sim_run(s, 20 * SEC);
+    NEAR(sim_share(&s->unit[0], 20 * SEC), 10, 0.2);
+    NEAR(sim_share(&s->unit[1], 20 * SEC), 30, 1);
+    NEAR(sim_share(&s->unit[2], 20 * SEC), 60, 1);
+    sim_free(s);
+}
+
+static void wide_products(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 64, 1);
+    struct sched_dom *a = sim_dom(s, 60000, 0), *b = sim_dom(s, 30000, 0);
+
+    (void)state;
+    for (u32 i = 0; i < 128; i++) {
+        burner(s, i % 2 ? a : b);
+    }
+    sim_run(s, 10 * SEC);
+    NEAR(sim_dom_share(s, a, 10 * SEC) / 64, 66.67, 1);
+    NEAR(sim_dom_share(s, b, 10 * SEC) / 64, 33.33, 1);
+    sim_free(s);
+}
+
+/* Weights hold among those that are bound to the same CPUs, whatever goes on elsewhere. */
+static void weights_of_pinned(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 4, 1);
+
+    (void)state;
+    pinned(s, sim_dom(s, 256, 0), 1);
+    pinned(s, sim_dom(s, 512, 0), 1);
+    pinned(s, sim_dom(s, 256, 0), 6);
+    pinned(s, sim_dom(s, 256, 0), 6);
+    pinned(s, sim_dom(s, 256, 0), 6);
+    sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 1 * MS, 10 * MS);
+    sim_run(s, 10 * SEC);
+    NEAR(sim_share(&s->unit[0], 10 * SEC), 33.33, 1);
+    NEAR(sim_share(&s->unit[1], 10 * SEC), 66.67, 1);
+    for (u32 i = 2; i < 5; i++) {
+        NEAR(sim_share(&s->unit[i], 10 * SEC), 66.67, 1);
+    }
+    sim_free(s);
+}
+
+/* ---- Caps
+ * -------------------------------------------------------------------------------------------------
+ */
+
+static void check_cap(u32 cap, u32 units, u32 tslice_us)
+{
+    struct sim *s = sim_new(&sched_credit, 2, 1);
+    struct sched_dom *d = sim_dom(s, 256, cap);
+
+    s->pool.params.tslice_us = tslice_us;
+    s->pool.params.ratelimit_us = MIN(1000u, tslice_us);
+    for (u32 i = 0; i < units; i++) {
+        burner(s, d);
+    }
+    sim_run(s, 20 * SEC);
+    if (0)
+        print_message("cap %u units %u tslice %u: %f\n", cap, units, tslice_us,
+                      sim_dom_share(s, d, 20 * SEC));
+    NEAR(sim_dom_share(s, d, 20 * SEC), cap, 0.25);
+    sim_free(s);
+}
+
+static void caps_alone(void **state)
+{
+    static const u32 caps[] = { 1, 5, 10, 25, 50, 90 };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(caps); i++) {
+        check_cap(caps[i], 1, 30000);
+        check_cap(caps[i], 2, 30000);
+        check_cap(caps[i], 64, 30000);
+        check_cap(caps[i], 3, 1000);
+        check_cap(caps[i], 3, 1000000);
+    }
+    check_cap(150, 2, 30000);
+    check_cap(150, 7, 30000);
+}
+
+static void cap_beside_others(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+
+    (void)state;
+    burner(s, sim_dom(s, 256, 10));
+    burner(s, sim_dom(s, 256, 0));
+    burner(s, sim_dom(s, 512, 0));
+    sim_run(s, 10 * SEC);
+    NEAR(sim_share(&s->unit[0], 10 * SEC), 10, 0.3);
+    NEAR(sim_share(&s->unit[1], 10 * SEC), 30, 1);
+    NEAR(sim_share(&s->unit[2], 10 * SEC), 60, 1);
+    sim_free(s);
+}
+
+static void cap_changes(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sched_dom *d = sim_dom(s, 256, 10);
+    static const u32 caps[] = { 10, 50, 0, 25, 1, 0 };
+
+    (void)state;
+    burner(s, d);
+    for (u32 i = 0; i < ARRAY_SIZE(caps); i++) {
+        d->cap = caps[i];
+        sim_domain_changed(s, d);
+        sim_run(s, 200 * MS);
+        sim_reset(s);
+        sim_run(s, 5 * SEC);
+        NEAR(sim_dom_share(s, d, 5 * SEC), caps[i] ? caps[i] : 100, 0.5);
+    }
+    sim_free(s);
+}
+
+/* ---- Those who try to get more
+ * ---------------------------------------------------------------------------- */
+
+static void dodger(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_dodger, 10 * MS, 0);
+
+    (void)state;
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 10 * SEC);
+    NEAR(sim_share(u, 10 * SEC), 50, 1);
+    sim_free(s);
+}
+
+static void dodger_of_cap(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 10), NULL, NULL, sim_dodger, 10 * MS, 0);
+
+    (void)state;
+    sim_run(s, 10 * SEC);
+    NEAR(sim_share(u, 10 * SEC), 10, 0.3);
+    sim_free(s);
+}
+
+/* Many units that each run a little while above their credit and then sleep long. */
+static void relay(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sched_dom *d = sim_dom(s, 256, 0);
+
+    (void)state;
+    for (u32 i = 0; i < 20; i++) {
+        struct sim_unit *u = sim_unit(s, d, NULL, NULL, sim_sleeper, 29 * MS, 600 * MS);
+
+        (void)u;
+    }
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 20 * SEC);
+    NEAR(sim_dom_share(s, d, 20 * SEC), 49, 3);
+    sim_free(s);
+}
+
+static void short_sleeps(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 950 * US, 1 * MS);
+
+    (void)state;
+    burner(s, sim_dom(s, 256, 0));
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 20 * SEC);
+    NEAR(sim_share(u, 20 * SEC), 33, 1);
+    NEAR(sim_share(&s->unit[1], 20 * SEC), 33.5, 1);
+    sim_free(s);
+}
+
+static void yielders(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *a = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_yielder, 50 * US, 0);
+    struct sim_unit *b = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_yielder, 50 * US, 0);
+
+    (void)state;
+    sim_run(s, 2 * SEC);
+    NEAR(sim_share(a, 2 * SEC), 50, 1);
+    assert_true(a->runs >= a->yields - 1 && b->runs >= b->yields - 1); /* alternate */
+    sim_free(s);
+}
+
+static void yielder_beside_burner(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *a = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_yielder, 50 * US, 0);
+    struct sim_unit *b = burner(s, sim_dom(s, 256, 0));
+
+    (void)state;
+    sim_run(s, 5 * SEC);
+    assert_true(sim_share(a, 5 * SEC) < 51);
+    assert_true(sim_share(b, 5 * SEC) > 49);
+    assert_true(a->runs > 100);
+    sim_free(s);
+}
+
+/* ---- Latency
+ * ---------------------------------------------------------------------------------------------- */
+
+static void check_latency(s64 work, s64 period, u32 burners)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, work, period);
+
+    for (u32 i = 0; i < burners; i++) {
+        burner(s, sim_dom(s, 256, 0));
+    }
+    sim_run(s, 20 * SEC);
+    assert_true(u->wakes > 100);
+    print_message("work %d period %d burners %u: wakes %d late %d %d %d longest %d\n", (int)work,
+                  (int)period, burners, (int)u->wakes, (int)u->late[0], (int)u->late[1],
+                  (int)u->late[2], (int)u->longest_wait);
+    assert_true(u->late[1] * 100 <= u->wakes);
+    NEAR(sim_share(u, 20 * SEC), 100.0 * (double)work / (double)period, 0.3);
+    sim_free(s);
+}
+
+static void boost_on_wake(void **state)
+{
+    (void)state;
+    check_latency(1 * MS, 10 * MS, 1);
+    check_latency(200 * US, 2 * MS, 1);
+    check_latency(200 * US, 2 * MS, 4);
+    check_latency(10 * MS, 100 * MS, 1);
+    check_latency(3 * MS, 30 * MS, 3);
+    check_latency(9 * MS, 30 * MS, 1);
+}
+
+/* A displaced unit goes on at once on an idle CPU that it may use. */
+static void displaced_goes_elsewhere(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 2, 1);
+    struct cpumask one = mask_of(1), two = mask_of(2);
+    struct sim_unit *b = sim_unit(s, sim_dom(s, 256, 0), &one, NULL, sim_burner, 0, 0);
+    struct sim_unit *a;
+
+    (void)state;
+    sim_run(s, 5 * MS);
+    sim_affinity(s, b, NULL, NULL);
+    assert_true(b->unit.cpu == 0);
+    a = sim_unit(s, sim_dom(s, 256, 0), &one, NULL, sim_sleeper, 1 * MS, 10 * MS);
+    sim_run(s, 100 * MS);
+    assert_true(b->longest_wait < 100 * US);
+    assert_true(a->longest_wait < 100 * US);
+    assert_true(b->ran_on[1] > 50 * MS);
+    (void)two;
+    sim_free(s);
+}
+
+/* A woken unit does not wait for a CPU that is, or just became, idle. */
+static void idle_takes_at_once(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 2, 1);
+    struct sim_unit *u[3];
+
+    (void)state;
+    u[0] = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 700 * US, 1900 * US);
+    u[1] = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 500 * US, 1700 * US);
+    u[2] = pinned(s, sim_dom(s, 256, 0), 1);
+    sim_run(s, 10 * SEC);
+    assert_true(u[0]->wakes > 5000 && u[0]->late[1] < u[0]->wakes / 3);
+    assert_true(u[1]->longest_wait < 1100 * US);
+    sim_free(s);
+}
+
+static void timeslice(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+
+    (void)state;
+    s->pool.params.tslice_us = 5000;
+    burner(s, sim_dom(s, 256, 0));
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 10 * SEC);
+    NEAR((double)s->cpu[0].switches / 10, 200, 10);
+    sim_free(s);
+}
+
+static void ratelimit(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u;
+
+    (void)state;
+    s->pool.params.ratelimit_us = 5000;
+    u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 100 * US, 2 * MS);
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 5 * SEC);
+    assert_true(u->longest_wait >= 4 * MS && u->longest_wait < 6 * MS);
+    sim_free(s);
+}
+
+/* ---- Affinity
+ * --------------------------------------------------------------------------------------------- */
+
+static void soft_affinity(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 4, 1);
+    struct cpumask soft = mask_of(8);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 0), NULL, &soft, sim_sleeper, 3 * MS, 10 * MS),
+                    *b;
+
+    (void)state;
+    sim_run(s, 1 * SEC);
+    assert_true(u->ran_on[3] == u->ran);
+    b = pinned(s, sim_dom(s, 256, 0), 8); /* in the way: hard affinity lets it go elsewhere */
+    sim_run(s, 1 * SEC);
+    assert_true(u->longest_wait < 100 * US);
+    sim_pause(s, b);
+    sim_run(s, 50 * MS);
+    sim_reset(s);
+    sim_run(s, 1 * SEC);
+    assert_true(u->ran_on[3] == u->ran);
+    sim_free(s);
+}
+
+/* A burner comes back to the CPU it prefers. */
+static void soft_affinity_returns(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 2, 1);
+    struct cpumask soft = mask_of(2);
+    struct sim_unit *b = pinned(s, sim_dom(s, 256, 0), 2);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 0), NULL, &soft, sim_burner, 0, 0);
+
+    (void)state;
+    sim_run(s, 500 * MS);
+    sim_pause(s, b);
+    sim_run(s, 100 * MS);
+    sim_reset(s);
+    sim_run(s, 1 * SEC);
+    assert_true(u->ran_on[1] == u->ran);
+    NEAR(sim_share(u, 1 * SEC), 100, 0.1);
+    sim_free(s);
+}
+
+/* ---- Everything at random
+ * --------------------------------------------------------------------------------- */
+
+static void (*const behaviours[])(struct sim *, struct sim_unit *, struct sim_step *) = {
+    sim_burner, sim_sleeper, sim_dodger, sim_yielder, sim_random, sim_random,
+};
+
+static struct cpumask random_mask(struct sim *s)
+{
+    return mask_of(1 + sim_rnd(s, (1UL << s->nr_cpus) - 1));
+}
+
+static struct sim_unit *random_unit(struct sim *s)
+{
+    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    u32 what = (u32)sim_rnd(s, ARRAY_SIZE(behaviours));
+    s64 arg0 = (s64)(20000 + sim_rnd(s, what == 2 ? 20000000 : 3000000));
+    s64 arg1 = arg0 + (s64)sim_rnd(s, 10000000) + 1;
+
+    if (what == 2) {
+        arg0 += 200000;
+    }
+    return sim_unit(s, &s->dom[sim_rnd(s, s->nr_doms)], sim_rnd(s, 2) ? &hard : NULL,
+                    sim_rnd(s, 3) ? NULL : &soft, behaviours[what], arg0, arg1);
+}
+
+static void disturb(struct sim *s)
+{
+    struct sim_unit *u = &s->unit[sim_rnd(s, s->nr_units)];
+    struct sched_dom *d = &s->dom[sim_rnd(s, s->nr_doms)];
+    struct cpumask hard = random_mask(s), soft = random_mask(s);
+
+    switch (sim_rnd(s, 8)) {
+    case 0:
+        sim_pause(s, u);
+        break;
+    case 1:
+    case 2:
+        sim_unpause(s, u);
+        break;
+    case 3:
+        sim_affinity(s, u, sim_rnd(s, 2) ? &hard : NULL, sim_rnd(s, 2) ? &soft : NULL);
+        break;
+    case 4:
+        d->weight = 1 + (u32)sim_rnd(s, 65535);
+        sim_domain_changed(s, d);
+        break;
+    case 5:
+        d->cap = sim_rnd(s, 2) ? 0 : 1 + (u32)sim_rnd(s, 200);
+        sim_domain_changed(s, d);
+        break;
+    case 6:
+        sim_cpu_remove(s, (u32)sim_rnd(s, s->nr_cpus));
+        break;
+    default:
+        sim_cpu_add(s, (u32)sim_rnd(s, s->nr_cpus));
+        break;
+    }
+}
+
+static void random_scenario(u64 seed)
+{
+    struct sim *s = sim_new(&sched_credit, 1 + (u32)(seed * 7 % 8), seed);
+    u32 doms = 1 + (u32)sim_rnd(s, 6), units = 1 + (u32)sim_rnd(s, 20);
+    char line[512];
+
+    s->tickle_delay = (stime_t)sim_rnd(s, 20000);
+    s->timer_delay = (stime_t)sim_rnd(s, 50000);
+    s->switch_cost = (stime_t)sim_rnd(s, 3000);
+    s->pool.params.tslice_us = (u32)(1000 + sim_rnd(s, 40000));
+    s->pool.params.ratelimit_us = sim_rnd(s, 2) ? 0 : (u32)(100 + sim_rnd(s, 900));
+    s->pool.params.migr_delay_us = sim_rnd(s, 2) ? 0 : (u32)sim_rnd(s, 5000);
+    while (doms--) {
+        sim_dom(s, 1 + (u32)sim_rnd(s, 1000), sim_rnd(s, 3) ? 0 : 1 + (u32)sim_rnd(s, 250));
+    }
+    while (units--) {
+        random_unit(s);
+    }
+    for (u32 i = 0; i < 30; i++) {
+        sim_run(s, 1 + (s64)sim_rnd(s, 15000000));
+        disturb(s);
+        assert_true(s->pool.ops->dump_cpu(&s->pool, 0, line, sizeof(line)) > 3);
+    }
+    sim_free(s);
+}
+
+static void random_scenarios(void **state)
+{
+    (void)state;
+    for (u64 seed = 1; seed <= 300; seed++) {
+        random_scenario(seed);
+    }
+}
+
+/* What everyone should get, by filling up slowly. */
+static void fluid(u32 n, const u32 *weight, double cpus, double *share)
+{
+    bool full[16] = { false };
+    double left = cpus;
+
+    for (u32 round = 0; round <= n; round++) {
+        double sum = 0;
+
+        for (u32 i = 0; i < n; i++) {
+            sum += full[i] ? 0 : weight[i];
+        }
+        for (u32 i = 0; i < n && sum > 0; i++) {
+            if (!full[i]) {
+                share[i] = left * weight[i] / sum;
+            }
+        }
+        for (u32 i = 0; i < n; i++) {
+            if (!full[i] && share[i] >= 1) {
+                full[i] = true;
+                share[i] = 1;
+                left -= 1;
+            }
+        }
+    }
+}
+
+static void random_burners(void **state)
+{
+    (void)state;
+    for (u64 seed = 1; seed <= 60; seed++) {
+        u32 cpus = 1 + (u32)(seed % 4);
+        struct sim *s = sim_new(&sched_credit, cpus, seed);
+        u32 n = 1 + (u32)sim_rnd(s, 12), weight[16];
+        double share[16];
+
+        for (u32 i = 0; i < n; i++) {
+            weight[i] = 100 + (u32)sim_rnd(s, 1000);
+            burner(s, sim_dom(s, weight[i], 0));
+        }
+        fluid(n, weight, cpus, share);
+        sim_run(s, 5 * SEC);
+        for (u32 i = 0; i < n; i++) {
+            NEAR(sim_share(&s->unit[i], 5 * SEC), 100 * share[i], 2);
+        }
+        sim_free(s);
+    }
+}
+
+/* ---- Beginning and end
+ * ------------------------------------------------------------------------------------ */
+
+/* Without anybody active the timer rests, and a wake asks for it again. */
+static void timer_rests(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 2, 1);
+    struct sim_unit *u = burner(s, sim_dom(s, 256, 0));
+
+    (void)state;
+    assert_true(s->timer_at != 0);
+    sim_run(s, 500 * MS);
+    sim_pause(s, u);
+    sim_run(s, 5 * SEC);
+    assert_true(s->timer_at == 0);
+    sim_unpause(s, u);
+    assert_true(s->timer_at != 0);
+    sim_run(s, 1 * SEC);
+    sim_pause(s, u);
+    sim_run(s, 1 * MS);
+    sim_unit_remove(s, u);
+    sim_run(s, 1 * SEC);
+    assert_true(s->timer_at == 0);
+    sim_free(s);
+}
+
+static void dump_line(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    char line[200], tiny[8];
+
+    (void)state;
+    sim_dom(s, 256, 0);
+    sched_credit.dump_cpu(&s->pool, 0, line, sizeof(line));
+    assert_string_equal(line, "idle");
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 1 * MS);
+    burner(s, sim_dom(s, 256, 0));
+    sched_credit.dump_cpu(&s->pool, 0, line, sizeof(line));
+    assert_string_equal(line, "d1v0 BOOST credit 15.0ms, d2v1 BOOST credit 15.0ms");
+    assert_int_equal(sched_credit.dump_cpu(&s->pool, 0, tiny, sizeof(tiny)), (int)strlen(line));
+    assert_string_equal(tiny, "d1v0 BO");
+    sim_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weights_one_cpu),
+        cmocka_unit_test(weights_across_cpus),
+        cmocka_unit_test(weight_is_of_domain),
+        cmocka_unit_test(active_units_share),
+        cmocka_unit_test(sleeper_leaves_rest),
+        cmocka_unit_test(wide_products),
+        cmocka_unit_test(weights_of_pinned),
+        cmocka_unit_test(caps_alone),
+        cmocka_unit_test(cap_beside_others),
+        cmocka_unit_test(cap_changes),
+        cmocka_unit_test(dodger),
+        cmocka_unit_test(dodger_of_cap),
+        cmocka_unit_test(relay),
+        cmocka_unit_test(short_sleeps),
+        cmocka_unit_test(yielders),
+        cmocka_unit_test(yielder_beside_burner),
+        cmocka_unit_test(boost_on_wake),
+        cmocka_unit_test(displaced_goes_elsewhere),
+        cmocka_unit_test(idle_takes_at_once),
+        cmocka_unit_test(timeslice),
+        cmocka_unit_test(ratelimit),
+        cmocka_unit_test(soft_affinity),
+        cmocka_unit_test(soft_affinity_returns),
+        cmocka_unit_test(random_scenarios),
+        cmocka_unit_test(random_burners),
+        cmocka_unit_test(timer_rests),
+        cmocka_unit_test(dump_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
