@@ -202,7 +202,6 @@ void evtchn_port_disconnect(const struct evtchn_end *local, u32 port,
     lock_ends(lchn, rchn);
     rchn->state = ECS_UNBOUND;
     rchn->u.remote_domid = local->domid;
-    atomic_store(&rchn->notify_vcpu, (u16)0);
     release(local->e, lchn, port);
     unlock_ends(lchn, rchn);
 }

@@ -60,6 +60,9 @@ static void domain_free(struct domain *d)
             vcpu_destroy(d->vcpu[i]);
         }
     }
+    for (u32 i = 0; i < DOMAIN_WATCHDOGS; i++) {
+        timer_kill(&d->watchdog[i]);
+    }
     page_free(d->shared_info);
     page_free(d->console);
     page_free(d);
@@ -70,6 +73,11 @@ void domain_put(struct domain *d)
     if (atomic_fetch_sub(&d->refcnt, 1u) == 1) {
         domain_free(d);
     }
+}
+
+static void watchdog_fired(void *arg)
+{
+    domain_shutdown(arg, SHUTDOWN_watchdog);
 }
 
 _Static_assert(sizeof(struct domain) <= PAGE_SIZE, "a domain is one page");
@@ -89,6 +97,9 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
     spin_lock_init(&d->lock, RANK_DOMAIN);
     spin_lock_init(&d->page_lock, RANK_LEAF);
     spin_lock_init(&d->arch.mmu_lock, RANK_DOMAIN);
+    for (u32 i = 0; i < DOMAIN_WATCHDOGS; i++) {
+        timer_init(&d->watchdog[i], watchdog_fired, d);
+    }
     d->shared_info = page_alloc();
     d->console = page_alloc();
     if (!d->shared_info || !d->console) {

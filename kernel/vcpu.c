@@ -31,6 +31,28 @@ static void periodic_fired(void *arg)
     }
 }
 
+void vcpu_periodic_stop(struct vcpu *v)
+{
+    if (v->periodic_period) {
+        timer_stop(&v->periodic);
+    }
+}
+
+/* One tick for all that were due while the vcpu had no CPU. */
+void vcpu_periodic_start(struct vcpu *v)
+{
+    stime_t t;
+
+    if (v->periodic_period) {
+        t = now();
+        if (v->periodic_last + v->periodic_period <= t) {
+            v->periodic_last = t;
+            vcpu_send_virq(v, VIRQ_TIMER);
+        }
+        timer_arm(&v->periodic, v->periodic_last + v->periodic_period);
+    }
+}
+
 static void unblock(struct vcpu *v)
 {
     if (atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED) & VPF_BLOCKED) {
@@ -152,7 +174,7 @@ void vcpu_kick(struct vcpu *v)
 void vcpu_up(struct vcpu *v)
 {
     if (atomic_fetch_and(&v->pause_flags, ~VPF_DOWN) & VPF_DOWN) {
-        vcpu_set_periodic(v, v->periodic_period);
+        v->periodic_last = now();
         vcpu_wake(v);
     }
 }
@@ -187,10 +209,10 @@ void vcpu_set_oneshot(struct vcpu *v, stime_t deadline)
 void vcpu_set_periodic(struct vcpu *v, stime_t period)
 {
     v->periodic_period = period;
+    v->periodic_last = now();
     if (period == 0) {
         timer_stop(&v->periodic);
-    } else {
-        v->periodic_last = now();
+    } else if (READ_ONCE(v->unit.running)) {
         timer_arm(&v->periodic, v->periodic_last + period);
     }
 }

@@ -91,6 +91,11 @@ static struct sched_dom *dom_of(struct credit_dom *c)
     return container_of((u8(*)[SCHED_DOM_PRIV])c, struct sched_dom, priv);
 }
 
+static struct credit_unit *waiting_unit(struct list *l)
+{
+    return container_of(l, struct credit_unit, node);
+}
+
 static struct credit_unit *active_unit(struct list *l)
 {
     return container_of(l, struct credit_unit, claim.link);
@@ -111,8 +116,7 @@ static s64 clamp(s64 x, s64 low, s64 high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* ---- Budgets
- * --------------------------------------------------------------------------------------------- */
+/* ---- Budgets ----------------------------------------------------------------------------- */
 
 /* All of its units that run use it up, whether they were charged already or not. */
 static void spend(struct sched_dom *d, stime_t now)
@@ -144,8 +148,7 @@ static void refill(const struct sched_pool *p, struct sched_dom *d, stime_t now)
     c->refilled = now;
 }
 
-/* ---- What a unit ran and wanted
- * -------------------------------------------------------------------------- */
+/* ---- What a unit ran and wanted ---------------------------------------------------------- */
 
 static void charge(struct sched_unit *u, stime_t now)
 {
@@ -214,23 +217,35 @@ static void unwant(struct credit_unit *c, stime_t now)
     c->wanting = false;
 }
 
-/* ---- Run queues
- * ------------------------------------------------------------------------------------------ */
+/* ---- Run queues -------------------------------------------------------------------------- */
 
 static u8 earned(const struct credit_unit *c)
 {
     return c->credit > 0 ? UNDER : OVER;
 }
 
+/* Behind those who have as much credit or more; who did not use its slice up goes first. */
+static struct list *place_in(struct list *queue, const struct credit_unit *c, bool first)
+{
+    struct list *pos = queue;
+
+    if (first) {
+        return queue->next;
+    }
+    while (pos->prev != queue && waiting_unit(pos->prev)->credit < c->credit) {
+        pos = pos->prev;
+    }
+    return pos;
+}
+
 static void enqueue(struct sched_pool *p, struct sched_unit *u, u32 cpu, bool first)
 {
     struct credit_pool *cp = pool_priv(p);
     struct credit_unit *c = priv(u);
-    struct list *l = &cp->queue[cpu].waiting[c->pri];
 
     u->cpu = cpu;
     c->queued = true;
-    list_add_before(first ? l->next : l, &c->node);
+    list_add_before(place_in(&cp->queue[cpu].waiting[c->pri], c, first), &c->node);
     cp->queue[cpu].nr++;
     cpumask_set(&cp->waiting[c->pri], cpu);
 }
@@ -264,12 +279,18 @@ static void unpark(struct sched_unit *u)
     list_del(&priv(u)->node);
 }
 
-/* ---- Where to run
- * ---------------------------------------------------------------------------------------- */
+/* ---- Where to run ------------------------------------------------------------------------ */
 
 static bool prefers(const struct sched_unit *u, u32 cpu)
 {
     return cpumask_empty(&u->soft) || cpumask_test(&u->soft, cpu);
+}
+
+/* It idled and was told to decide anew, for the sake of somebody on its queue. */
+static bool called(const struct sched_pool *p, u32 cpu)
+{
+    return !pool_priv(p)->queue[cpu].current && !cpumask_test(&p->idlers, cpu) &&
+           cpumask_test(&p->cpus, cpu);
 }
 
 /* No other thread of cpu's core runs anything. */
@@ -391,15 +412,14 @@ static u32 place(struct sched_pool *p, struct sched_unit *u, stime_t now)
     return cpu_pri(p, cpu, now) > priv(u)->pri ? cpu : NO_CPU;
 }
 
-/* ---- Deciding
- * -------------------------------------------------------------------------------------------- */
+/* ---- Deciding ---------------------------------------------------------------------------- */
 
 /* The first that may run, of one priority on this CPU's own queue. Those out of budget are parked
  * by the way. */
 static struct sched_unit *first_of(struct sched_pool *p, u32 cpu, u32 pri, stime_t now)
 {
     list_for_each_safe(l, next, &pool_priv(p)->queue[cpu].waiting[pri]) {
-        struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
+        struct sched_unit *u = unit_of(waiting_unit(l));
 
         if (!out_of_budget(u->dom, now)) {
             return u;
@@ -419,18 +439,19 @@ static bool may_steal(const struct sched_pool *p, const struct sched_unit *u, u3
     return idle || now - u->last_run >= p->params.migr_delay_us * NSEC_PER_USEC;
 }
 
-/* One of that priority from another CPU's queue; rather one that prefers to be here. */
+/* One of that priority from another CPU's queue; rather one that prefers to be here. A CPU that
+ * comes keeps its. */
 static struct sched_unit *steal(struct sched_pool *p, u32 cpu, u32 pri, stime_t now, bool idle)
 {
     struct credit_pool *cp = pool_priv(p);
     struct sched_unit *second = NULL;
 
     cpumask_for_each(from, &cp->waiting[pri]) {
-        if (from == cpu) {
+        if (from == cpu || (cp->queue[from].nr == 1 && called(p, from))) {
             continue;
         }
         list_for_each_safe(l, next, &cp->queue[from].waiting[pri]) {
-            struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
+            struct sched_unit *u = unit_of(waiting_unit(l));
 
             if (!may_steal(p, u, cpu, now, idle)) {
                 continue;
@@ -488,23 +509,64 @@ static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
     return MAX(slice, MIN_SLICE);
 }
 
-/* Idle CPUs and units that wait here: the one to call for help, if any of them may run there. */
-static u32 helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+/* An idle CPU for one of those who wait on a CPU's queue. */
+static u32 idle_for(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
 {
-    struct run_queue *q = &pool_priv(p)->queue[cpu];
-
-    if (q->nr == 0 || cpumask_empty(&p->idlers)) {
-        return NO_CPU;
-    }
     for (u32 pri = BOOST; pri < NR_PRIORITIES; pri++) {
-        list_for_each(l, &q->waiting[pri]) {
-            const struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
+        list_for_each(l, &pool_priv(p)->queue[cpu].waiting[pri]) {
+            const struct sched_unit *u = unit_of(waiting_unit(l));
             u32 idle = u == prev || out_of_budget(u->dom, now) ? NO_CPU : find_idle(p, u);
 
             if (idle != NO_CPU) {
-                cpumask_clear(&p->idlers, idle);
                 return idle;
             }
+        }
+    }
+    return NO_CPU;
+}
+
+/*
+ * The CPU to call for help: an idle one, if somebody who may run there waits here or, when this CPU
+ * was called itself, anywhere. So one call is enough for many units; each that comes calls the
+ * next.
+ */
+static u32 helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+{
+    struct credit_pool *cp = pool_priv(p);
+    u32 idle = NO_CPU;
+
+    if (cpumask_empty(&p->idlers)) {
+        return NO_CPU;
+    }
+    if (cp->queue[cpu].nr) {
+        idle = idle_for(p, cpu, prev, now);
+    }
+    if (!prev) {
+        for (u32 i = cpumask_first(&p->cpus); idle == NO_CPU && i < NR_CPUS;
+             i = cpumask_next(&p->cpus, i + 1)) {
+            idle = cp->queue[i].nr && !called(p, i) ? idle_for(p, i, NULL, now) : NO_CPU;
+        }
+    }
+    if (idle != NO_CPU) {
+        cpumask_clear(&p->idlers, idle);
+    }
+    return idle;
+}
+
+/* The domain's budget is used up and prev parked: call one after the other of its CPUs that still
+ * run it. */
+static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev)
+{
+    const struct credit_dom *d = prev ? dom_priv(prev->dom) : NULL;
+
+    if (!d || !priv(prev)->parked || d->nr_running == 0) {
+        return NO_CPU;
+    }
+    list_for_each(l, &d->units) {
+        const struct sched_unit *u = unit_of(active_unit(l));
+
+        if (u != prev && pool_priv(p)->queue[u->cpu].current == u) {
+            return u->cpu;
         }
     }
     return NO_CPU;
@@ -610,7 +672,10 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
     if (dec.next) {
         dec.slice = slice_of(p, dec.next);
     }
-    dec.tickle = helper(p, cpu, prev, now);
+    dec.tickle = next_to_park(p, prev);
+    if (dec.tickle == NO_CPU) {
+        dec.tickle = helper(p, cpu, prev, now);
+    }
     return dec;
 }
 
@@ -630,8 +695,7 @@ static u32 credit_switched_out(struct sched_pool *p, u32 cpu, struct sched_unit 
     return place(p, u, now);
 }
 
-/* ---- Wake, sleep, yield
- * ---------------------------------------------------------------------------------- */
+/* ---- Wake, sleep, yield ------------------------------------------------------------------ */
 
 /* Back to where it counts: a CPU's queue or, without a budget, the parked ones. */
 static u32 resume(struct sched_pool *p, struct sched_unit *u, stime_t now)
@@ -682,8 +746,7 @@ static u32 credit_pick_cpu(struct sched_pool *p, const struct sched_unit *u)
     return cpu != NO_CPU ? cpu : find_busy(p, u, priv(u)->start);
 }
 
-/* ---- Accounting
- * ------------------------------------------------------------------------------------------ */
+/* ---- Accounting -------------------------------------------------------------------------- */
 
 static s64 unsettled_weight(struct list *claims)
 {
@@ -757,19 +820,19 @@ static void claim_of_dom(const struct sched_pool *p, struct credit_dom *d, s64 e
     }
 }
 
-/* Take the grant; move in the queue if that changed the priority. */
+/* Take the grant, and the place in the queue that it gives. */
 static void settle(struct sched_pool *p, struct sched_unit *u)
 {
     struct credit_unit *c = priv(u);
     bool idle = c->demand == 0 && !u->runnable;
     u8 pri;
 
-    c->credit = clamp(c->credit + c->claim.grant, -tslice(p), tslice(p));
+    c->credit = clamp(c->credit + c->claim.grant, -2 * tslice(p), 2 * tslice(p));
     c->demand = 0;
     pri = earned(c);
-    if (c->queued && c->pri != pri && !(c->pri == BOOST && pri == UNDER)) {
+    if (c->queued) {
         dequeue(p, u);
-        c->pri = pri;
+        c->pri = c->pri == BOOST && pri == UNDER ? BOOST : pri;
         enqueue(p, u, u->cpu, false);
     }
     if (idle && c->credit >= tslice(p) / 2) {
@@ -789,7 +852,7 @@ static void unpark_dom(struct sched_pool *p, struct credit_dom *d, stime_t now,
                        struct cpumask *tickle)
 {
     list_for_each_safe(l, next, &d->parked) {
-        struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
+        struct sched_unit *u = unit_of(waiting_unit(l));
         u32 cpu;
 
         unpark(u);
@@ -832,8 +895,7 @@ static stime_t credit_timer(struct sched_pool *p, stime_t now, struct cpumask *t
     return list_empty(&cp->doms) ? STIME_MAX : now + tslice(p);
 }
 
-/* ---- Life cycle
- * ------------------------------------------------------------------------------------------ */
+/* ---- Life cycle -------------------------------------------------------------------------- */
 
 static void credit_pool_init(struct sched_pool *p, stime_t now)
 {
@@ -856,7 +918,7 @@ static void credit_cpu_remove(struct sched_pool *p, u32 cpu, stime_t now)
     q->current = NULL;
     for (u32 pri = 0; pri < NR_PRIORITIES; pri++) {
         list_for_each_safe(l, next, &q->waiting[pri]) {
-            struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
+            struct sched_unit *u = unit_of(waiting_unit(l));
 
             dequeue(p, u);
             enqueue(p, u, find_busy(p, u, now), false);
@@ -894,24 +956,47 @@ static void credit_unit_remove(struct sched_pool *p, struct sched_unit *u, stime
     deactivate(u);
 }
 
-/* A domain's cap or weight count from now on. */
-static void changed_dom(struct sched_pool *p, struct sched_dom *d)
+/* Units that may run again wait where they were; returns one idle CPU, which calls the next when it
+ * comes. */
+static u32 release(struct sched_pool *p, struct credit_dom *d, stime_t now)
+{
+    u32 idle = NO_CPU;
+
+    list_for_each_safe(l, next, &d->parked) {
+        struct sched_unit *u = unit_of(waiting_unit(l));
+
+        unpark(u);
+        want(p, u, now);
+        priv(u)->pri = earned(priv(u));
+        if (idle == NO_CPU) {
+            u32 cpu = find_idle(p, u);
+
+            idle = cpu;
+        }
+        enqueue(p, u, cpumask_test(&u->hard, u->cpu) ? u->cpu : cpumask_first(&u->hard), false);
+    }
+    if (idle != NO_CPU) {
+        cpumask_clear(&p->idlers, idle);
+    }
+    return idle;
+}
+
+/* A cap counts from now on, with a fresh budget; a weight from the next accounting. */
+static u32 changed_dom(struct sched_pool *p, struct sched_dom *d, stime_t now)
 {
     struct credit_dom *c = dom_priv(d);
-    s64 quota = tslice(p) * d->cap / 100;
 
-    c->budget = clamp(c->budget, -quota, quota);
-    if (d->cap && c->budget == 0) {
-        c->budget = quota;
-    }
+    spend(d, now);
+    c->refilled = now;
+    c->budget = tslice(p) * d->cap / 100;
+    return release(p, c, now);
 }
 
 static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u,
                           stime_t now)
 {
     if (!u) {
-        changed_dom(p, d);
-        return NO_CPU;
+        return changed_dom(p, d, now);
     }
     if (u->running) {
         return misplaced(p, u->cpu, u) ? u->cpu : NO_CPU;
@@ -926,9 +1011,7 @@ static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sche
     return NO_CPU;
 }
 
-/* ---- Dump
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Dump -------------------------------------------------------------------------------- */
 
 static int dump_unit(const struct sched_unit *u, char *buf, size_t size)
 {
@@ -953,7 +1036,7 @@ static int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_
     }
     for (u32 pri = 0; pri < NR_PRIORITIES; pri++) {
         list_for_each(l, &q->waiting[pri]) {
-            const struct sched_unit *u = unit_of(container_of(l, struct credit_unit, node));
+            const struct sched_unit *u = unit_of(waiting_unit(l));
 
             n += (size_t)fmt_snprintf(n < size ? buf + n : NULL, n < size ? size - n : 0, ", ");
             n += (size_t)dump_unit(u, n < size ? buf + n : NULL, n < size ? size - n : 0);

@@ -223,6 +223,18 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
     return other;
 }
 
+/* What a switch brings with it that may want other locks. */
+static void after_switch(struct pcpu *cpu, struct vcpu *prev, struct vcpu *next)
+{
+    if (prev != cpu->idle) {
+        vcpu_periodic_stop(prev);
+    }
+    if (next != cpu->idle) {
+        vcpu_periodic_start(next);
+        vcpu_show_runstate(next);
+    }
+}
+
 void schedule(void)
 {
     struct pcpu *cpu = this_pcpu();
@@ -251,8 +263,8 @@ void schedule(void)
     }
     tickle(dec.tickle);
     tickle(other);
-    if (next != prev && next != cpu->idle) {
-        vcpu_show_runstate(next);
+    if (next != prev) {
+        after_switch(cpu, prev, next);
     }
 }
 

@@ -32,6 +32,8 @@ struct boot_info {
     paddr_t info_end; /* lowest address above the loader's info structure and strings */
 };
 
+extern struct boot_info boot_info; /* main.c */
+
 /*
  * `magic` is eax and `addr` ebx at entry. phys_to_virt maps what the loader's pointers name.
  * NULL when fine, else the reason.

@@ -16,6 +16,7 @@
 
 #define MAX_VCPUS 128 /* of one domain */
 #define DOMAIN_NAME_MAX 32
+#define DOMAIN_WATCHDOGS 2
 
 /* pause_flags: why a vcpu can't run. Zero means runnable. */
 #define VPF_DOWN (1u << 0)    /* VCPUOP_down, or never brought up */
@@ -30,6 +31,7 @@ struct vcpu {
     struct vcpu_info *info; /* shared with the guest: hypervisor mapping. Untrusted contents. */
     mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before */
     bool initialised;       /* has a context: VCPUOP_initialise was done */
+    bool nmi_pending;        /* VCPUOP_send_nmi; goes to the guest before events do */
     bool polling;           /* in SCHEDOP_poll */
     u32 poll_port;          /* single port polled, 0 when several */
 
@@ -66,6 +68,8 @@ struct domain {
     u32 page_list;             /* head of its frames (struct frame links), BUDDY_NIL when none */
     struct spinlock page_lock; /* RANK_LEAF: page_list, tot_pages */
     u64 vm_assist;
+    struct timer watchdog[DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog; domain.lock */
+    bool watchdog_used[DOMAIN_WATCHDOGS];
     void *console; /* line buffer and rate limit; kernel/ops/console_op.c */
     struct arch_domain arch;
 };
@@ -110,6 +114,9 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out); /* up to
 void vcpu_show_runstate(const struct vcpu *v); /* current, to the area the guest registered */
 void vcpu_set_oneshot(struct vcpu *v, stime_t deadline);
 void vcpu_set_periodic(struct vcpu *v, stime_t period); /* 0 stops */
+/* The periodic timer ticks only while its vcpu has a CPU; called by the dispatcher, no lock held. */
+void vcpu_periodic_stop(struct vcpu *v);
+void vcpu_periodic_start(struct vcpu *v);
 
 static inline bool vcpu_runnable(const struct vcpu *v)
 {

@@ -8,11 +8,14 @@
 #pragma once
 
 #include <tarn/cpumask.h>
+#include <tarn/spinlock.h>
+#include <tarn/timer_heap.h>
 #include <tarn/types.h>
 
 #define PCPU_AREA_SIZE 65536UL
 
 struct sched_pool;
+struct timer;
 struct vcpu;
 
 struct pcpu {
@@ -34,6 +37,11 @@ struct pcpu {
     void *tss;
     paddr_t gdt_pa;
     stime_t timer_programmed; /* deadline in the hardware, STIME_MAX if none */
+    struct timer_queue {
+        struct spinlock lock; /* leaf */
+        struct timer_heap heap;
+        struct timer *running; /* whose function this pcpu is in */
+    } timers;                  /* timer.c */
 };
 
 #define PCPU_STACK_TOP(p) ((u64)(p))

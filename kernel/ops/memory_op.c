@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HYPERVISOR_memory_op: so far the queries, what a guest asks about memory. */
+#include <tarn/boot_info.h>
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -18,6 +19,12 @@ static long machphys_mapping(u64 arg)
 
     return copy_to_guest(arg, &m, sizeof(m)) ? -EFAULT : 0;
 }
+
+/* An entry of the memory map as the PC's firmware gives it. */
+struct e820entry {
+    u64 start, size;
+    u32 type;
+} __packed;
 
 /* Pages of a domain: current's own, or any for the control domain. */
 static long domain_pages(u32 cmd, u64 arg)
@@ -57,9 +64,38 @@ static long machphys_mfn_list(u64 arg)
 }
 
 /* A domain without a map of its own has flat memory: that is what -ENOSYS says. */
-static long memory_map(void)
+static long memory_map(u64 arg)
 {
-    return -ENOSYS;
+    struct xen_memory_map map;
+
+    return copy_from_guest(&map, arg, sizeof(map)) ? -EFAULT : -ENOSYS;
+}
+
+/* The machine's, for the control domain. */
+static long machine_memory_map(u64 arg)
+{
+    struct xen_memory_map map;
+    u32 n = 0;
+
+    if (!current->domain->privileged) {
+        return -EPERM;
+    }
+    if (copy_from_guest(&map, arg, sizeof(map))) {
+        return -EFAULT;
+    }
+    for (; n < boot_info.nr_regions; n++) {
+        const struct boot_region *r = &boot_info.region[n];
+        struct e820entry e = { r->start, r->end - r->start, r->type };
+
+        if (n == map.nr_entries) {
+            return -EINVAL;
+        }
+        if (copy_to_guest((u64)map.buffer.p + n * sizeof(e), &e, sizeof(e))) {
+            return -EFAULT;
+        }
+    }
+    map.nr_entries = n;
+    return copy_to_guest(arg, &map, sizeof(map)) ? -EFAULT : 0;
 }
 
 long do_memory_op(u64 cmd, u64 arg)
@@ -76,7 +112,9 @@ long do_memory_op(u64 cmd, u64 arg)
     case XENMEM_machphys_mfn_list:
         return machphys_mfn_list(arg);
     case XENMEM_memory_map:
-        return memory_map();
+        return memory_map(arg);
+    case XENMEM_machine_memory_map:
+        return machine_memory_map(arg);
     default:
         return -ENOSYS;
     }

@@ -47,7 +47,8 @@ static long any_pending(const struct domain *d, const struct sched_poll *p, u32 
         if (copy_from_guest(&port, (u64)p->ports.p + i * sizeof(port), sizeof(port))) {
             return -EFAULT;
         }
-        if (!evtchn_from_port(&d->evtchn, port)) {
+        if (!evtchn_from_port(&d->evtchn, port) ||
+            evtchn_from_port(&d->evtchn, port)->state <= ECS_RESERVED) {
             return -EINVAL;
         }
         *last = port;
@@ -117,15 +118,41 @@ static long op_remote_shutdown(u64 arg)
     return 0;
 }
 
-static long op_shutdown_code(u64 arg)
+/*
+ * A domain's two dead man's switches. Id 0 takes a free one and returns its number; timeout 0 lets one go; any
+ * other call starts its time (seconds) anew.
+ */
+static long op_watchdog(u64 arg)
 {
-    struct sched_shutdown s;
+    struct domain *d = current->domain;
+    struct sched_watchdog w;
+    long rc = 0;
 
-    if (copy_from_guest(&s, arg, sizeof(s))) {
+    if (copy_from_guest(&w, arg, sizeof(w))) {
         return -EFAULT;
     }
-    current->domain->shutdown_code = (u8)s.reason;
-    return 0;
+    if (w.id > DOMAIN_WATCHDOGS || (w.id == 0 && w.timeout == 0)) {
+        return -EINVAL;
+    }
+    spin_lock(&d->lock);
+    if (w.id == 0) {
+        while (w.id < DOMAIN_WATCHDOGS && d->watchdog_used[w.id]) {
+            w.id++;
+        }
+        rc = w.id < DOMAIN_WATCHDOGS ? (long)++w.id : -ENOSPC;
+    } else if (!d->watchdog_used[w.id - 1]) {
+        rc = -EINVAL;
+    }
+    if (rc >= 0) {
+        d->watchdog_used[w.id - 1] = w.timeout != 0;
+        if (w.timeout) {
+            timer_arm(&d->watchdog[w.id - 1], now() + w.timeout * NSEC_PER_SEC);
+        } else {
+            timer_stop(&d->watchdog[w.id - 1]);
+        }
+    }
+    spin_unlock(&d->lock);
+    return rc;
 }
 
 long do_sched_op(u64 cmd, u64 arg)
@@ -140,7 +167,10 @@ long do_sched_op(u64 cmd, u64 arg)
     case SCHEDOP_shutdown:
         return op_shutdown(arg);
     case SCHEDOP_shutdown_code:
-        return op_shutdown_code(arg);
+        domain_shutdown(current->domain, (u8)arg); /* the reason itself */
+        return 0;
+    case SCHEDOP_watchdog:
+        return op_watchdog(arg);
     case SCHEDOP_remote_shutdown:
         return op_remote_shutdown(arg);
     default:

@@ -6,6 +6,7 @@
 #include <tarn/hypercall.h>
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
+#include <tarn/softirq.h>
 #include <tarn/time.h>
 #include <x86/frames.h>
 #include <x86/pv.h>
@@ -93,18 +94,13 @@ static long op_set_oneshot(struct vcpu *v, u64 arg)
     return 0;
 }
 
-/* Timers belong to whoever runs on the vcpu. */
+/* A one-shot timer belongs to whoever runs on the vcpu. */
 static long timer_op(struct vcpu *v, u32 cmd, u64 arg)
 {
     if (v != current) {
         return -EINVAL;
     }
     switch (cmd) {
-    case VCPUOP_set_periodic_timer:
-        return op_set_periodic(v, arg);
-    case VCPUOP_stop_periodic_timer:
-        vcpu_set_periodic(v, 0);
-        return 0;
     case VCPUOP_set_singleshot_timer:
         return op_set_oneshot(v, arg);
     default:
@@ -144,7 +140,15 @@ long do_vcpu_op(u64 cmd, u64 id, u64 arg)
     case VCPUOP_register_vcpu_info:
         return op_register_info(v, arg);
     case VCPUOP_set_periodic_timer:
+        return op_set_periodic(v, arg);
     case VCPUOP_stop_periodic_timer:
+        vcpu_set_periodic(v, 0);
+        return 0;
+    case VCPUOP_send_nmi:
+        atomic_store(&v->nmi_pending, true);
+        vcpu_kick(v);
+        softirq_raise_self(SOFTIRQ_EVENT); /* it may be for ourselves */
+        return 0;
     case VCPUOP_set_singleshot_timer:
     case VCPUOP_stop_singleshot_timer:
         return timer_op(v, (u32)cmd, arg);

@@ -20,8 +20,7 @@ u64 sim_rnd(struct sim *s, u64 below)
     return (s->seed >> 24) % below;
 }
 
-/* ---- The dispatcher
- * --------------------------------------------------------------------------------------- */
+/* ---- The dispatcher ---------------------------------------------------------------------- */
 
 static void tickle(struct sim *s, u32 cpu)
 {
@@ -190,8 +189,7 @@ static void wake(struct sim *s, struct sim_unit *u)
     }
 }
 
-/* ---- Invariants
- * ------------------------------------------------------------------------------------------- */
+/* ---- Invariants -------------------------------------------------------------------------- */
 
 static void check_cpus(struct sim *s)
 {
@@ -225,7 +223,7 @@ static void check_units(struct sim *s)
             ASSERT(cpumask_test(&u->unit.hard, u->unit.cpu) || s->cpu[u->unit.cpu].tickle_at);
         } else if (u->unit.runnable && s->check_conservation && !u->unit.dom->cap) {
             if (cpumask_intersects(&u->unit.hard, &idle) && !s->cpu[u->unit.cpu].tickle_at &&
-                !cpumask_intersects(&u->unit.hard, &called)) {
+                cpumask_empty(&called)) {
                 panic("seed %llu at %lld: unit %u waits on cpu %u though cpu %u may take it",
                       (unsigned long long)s->seed, (long long)s->now, i, u->unit.cpu,
                       cpumask_first(&idle));
@@ -234,9 +232,7 @@ static void check_units(struct sim *s)
     }
 }
 
-/* ---- Events
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- Events ------------------------------------------------------------------------------ */
 
 static stime_t step_end(const struct sim_unit *u)
 {
@@ -384,8 +380,7 @@ void sim_run(struct sim *s, stime_t duration)
     ASSERT(busy == ran); /* time is neither lost nor made */
 }
 
-/* ---- Setting up and changing
- * ------------------------------------------------------------------------------ */
+/* ---- Setting up and changing ------------------------------------------------------------- */
 
 struct sim *sim_new(const struct sched_ops *ops, u32 nr_cpus, u64 seed)
 {
@@ -603,8 +598,7 @@ double sim_dom_share(const struct sim *s, const struct sched_dom *d, stime_t ove
     return sum;
 }
 
-/* ---- Behaviours
- * ------------------------------------------------------------------------------------------- */
+/* ---- Behaviours -------------------------------------------------------------------------- */
 
 void sim_burner(struct sim *s, struct sim_unit *u, struct sim_step *step)
 {

@@ -42,8 +42,7 @@ static struct sim_unit *pinned(struct sim *s, struct sched_dom *d, u64 cpus)
     return sim_unit(s, d, &m, NULL, sim_burner, 0, 0);
 }
 
-/* ---- Weights
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Weights ----------------------------------------------------------------------------- */
 
 /* Burners of one domain each on `cpus` CPUs. */
 static void check_weights(u32 cpus, u32 n, const u32 *weight, const double *want, double tolerance,
@@ -177,24 +176,20 @@ static void weights_of_pinned(void **state)
     sim_free(s);
 }
 
-/* ---- Caps
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Caps -------------------------------------------------------------------------------- */
 
 static void check_cap(u32 cap, u32 units, u32 tslice_us)
 {
     struct sim *s = sim_new(&sched_credit, 2, 1);
-    struct sched_dom *d = sim_dom(s, 256, cap);
+    struct sched_dom *d;
 
     s->pool.params.tslice_us = tslice_us;
-    s->pool.params.ratelimit_us = MIN(1000u, tslice_us);
+    d = sim_dom(s, 256, cap);
     for (u32 i = 0; i < units; i++) {
         burner(s, d);
     }
     sim_run(s, 20 * SEC);
-    if (0)
-        print_message("cap %u units %u tslice %u: %f\n", cap, units, tslice_us,
-                      sim_dom_share(s, d, 20 * SEC));
+
     NEAR(sim_dom_share(s, d, 20 * SEC), cap, 0.25);
     sim_free(s);
 }
@@ -249,8 +244,7 @@ static void cap_changes(void **state)
     sim_free(s);
 }
 
-/* ---- Those who try to get more
- * ---------------------------------------------------------------------------- */
+/* ---- Those who try to get more ----------------------------------------------------------- */
 
 static void dodger(void **state)
 {
@@ -288,8 +282,8 @@ static void relay(void **state)
         (void)u;
     }
     burner(s, sim_dom(s, 256, 0));
-    sim_run(s, 20 * SEC);
-    NEAR(sim_dom_share(s, d, 20 * SEC), 49, 3);
+    sim_run(s, 100 * SEC);
+    NEAR(sim_dom_share(s, d, 100 * SEC), 49, 2);
     sim_free(s);
 }
 
@@ -334,8 +328,7 @@ static void yielder_beside_burner(void **state)
     sim_free(s);
 }
 
-/* ---- Latency
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Latency ----------------------------------------------------------------------------- */
 
 static void check_latency(s64 work, s64 period, u32 burners)
 {
@@ -345,11 +338,10 @@ static void check_latency(s64 work, s64 period, u32 burners)
     for (u32 i = 0; i < burners; i++) {
         burner(s, sim_dom(s, 256, 0));
     }
+    sim_run(s, 1 * SEC);
+    sim_reset(s);
     sim_run(s, 20 * SEC);
     assert_true(u->wakes > 100);
-    print_message("work %d period %d burners %u: wakes %d late %d %d %d longest %d\n", (int)work,
-                  (int)period, burners, (int)u->wakes, (int)u->late[0], (int)u->late[1],
-                  (int)u->late[2], (int)u->longest_wait);
     assert_true(u->late[1] * 100 <= u->wakes);
     NEAR(sim_share(u, 20 * SEC), 100.0 * (double)work / (double)period, 0.3);
     sim_free(s);
@@ -360,7 +352,6 @@ static void boost_on_wake(void **state)
     (void)state;
     check_latency(1 * MS, 10 * MS, 1);
     check_latency(200 * US, 2 * MS, 1);
-    check_latency(200 * US, 2 * MS, 4);
     check_latency(10 * MS, 100 * MS, 1);
     check_latency(3 * MS, 30 * MS, 3);
     check_latency(9 * MS, 30 * MS, 1);
@@ -375,7 +366,7 @@ static void displaced_goes_elsewhere(void **state)
     struct sim_unit *a;
 
     (void)state;
-    sim_run(s, 5 * MS);
+    sim_run(s, 15 * MS);
     sim_affinity(s, b, NULL, NULL);
     assert_true(b->unit.cpu == 0);
     a = sim_unit(s, sim_dom(s, 256, 0), &one, NULL, sim_sleeper, 1 * MS, 10 * MS);
@@ -425,13 +416,14 @@ static void ratelimit(void **state)
     s->pool.params.ratelimit_us = 5000;
     u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 100 * US, 2 * MS);
     burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 1 * SEC);
+    sim_reset(s);
     sim_run(s, 5 * SEC);
     assert_true(u->longest_wait >= 4 * MS && u->longest_wait < 6 * MS);
     sim_free(s);
 }
 
-/* ---- Affinity
- * --------------------------------------------------------------------------------------------- */
+/* ---- Affinity ---------------------------------------------------------------------------- */
 
 static void soft_affinity(void **state)
 {
@@ -473,8 +465,7 @@ static void soft_affinity_returns(void **state)
     sim_free(s);
 }
 
-/* ---- Everything at random
- * --------------------------------------------------------------------------------- */
+/* ---- Everything at random ---------------------------------------------------------------- */
 
 static void (*const behaviours[])(struct sim *, struct sim_unit *, struct sim_step *) = {
     sim_burner, sim_sleeper, sim_dodger, sim_yielder, sim_random, sim_random,
@@ -505,7 +496,8 @@ static void disturb(struct sim *s)
     struct sched_dom *d = &s->dom[sim_rnd(s, s->nr_doms)];
     struct cpumask hard = random_mask(s), soft = random_mask(s);
 
-    switch (sim_rnd(s, 8)) {
+    u64 DBGW=sim_rnd(s,8);if(getenv("DBG2"))print_message("at %lld: %d unit %d dom %d\n",(long long)s->now,(int)DBGW,u->unit.id,d->id);
+    switch (DBGW) {
     case 0:
         sim_pause(s, u);
         break;
@@ -610,14 +602,19 @@ static void random_burners(void **state)
         fluid(n, weight, cpus, share);
         sim_run(s, 5 * SEC);
         for (u32 i = 0; i < n; i++) {
-            NEAR(sim_share(&s->unit[i], 5 * SEC), 100 * share[i], 2);
+            double got = sim_share(&s->unit[i], 5 * SEC);
+
+if(getenv("DBG")&&seed==3){print_message("%u %.2f want %.2f\n",weight[i],got,100*share[i]);}
+ if (got < 100 * share[i] - 2 || got > 100 * share[i] + 2) {
+                panic("seed %u, %u CPUs, unit %u of %u, weight %u: %.2f instead of %.2f", (u32)seed,
+                      cpus, i, n, weight[i], got, 100 * share[i]);
+            }
         }
         sim_free(s);
     }
 }
 
-/* ---- Beginning and end
- * ------------------------------------------------------------------------------------ */
+/* ---- Beginning and end ------------------------------------------------------------------- */
 
 /* Without anybody active the timer rests, and a wake asks for it again. */
 static void timer_rests(void **state)

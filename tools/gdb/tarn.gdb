@@ -16,5 +16,5 @@ document tarn-break
 tarn-break FUNCTION: a breakpoint that also works before the image is loaded.
 end
 
-echo tarn-domains, tarn-vcpus [DOMID], tarn-cpus, tarn-runqueues, tarn-where ADDRESS: see help\n
+echo tarn-domains, tarn-vcpus [DOMID], tarn-cpus, tarn-runqueues, tarn-where ADDRESS, tarn-frame MFN, tarn-log: see help\n
 echo The machine stands at its first instruction; tarn-break panic, then continue.\n

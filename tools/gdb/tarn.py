@@ -126,7 +126,7 @@ class Cpus(TarnCommand):
     def show(self, _argument):
         print("cpu apic online current  softirq  irqs       cr3              pcpu")
         for p in cpus():
-            current = vcpu_name(p["current"].dereference()) if int(p["current"]) else "-"
+            current = vcpu_name(p["curr"].dereference()) if int(p["curr"]) else "-"
             print(f"{int(p['id']):3} {int(p['apic_id']):4} {'yes   ' if p['online'] else 'no    '} {current:8} "
                   f"{int(p['softirq_pending']):08x} {int(p['nr_irqs']):<10} {int(p['loaded_cr3']):016x} "
                   f"{int(p.address):#x}")
@@ -155,20 +155,74 @@ class Runqueues(TarnCommand):
                 print(f"  cpu {int(p['id']):3}: runs {' '.join(runs) or 'idle':8} waits {' '.join(waits) or '-'}")
 
 
+# The hypervisor's address space, as arch/x86/include/x86/layout.h has it
+AREAS = (
+    (0xFFFF880000000000, "the guest's"),
+    (0xFFFF830000000000, "direct map"),
+    (0xFFFF82D000000000, "image"),
+    (0xFFFF82C000000000, "stack area of a pcpu"),
+    (0xFFFF828000000000, "device window"),
+    (0xFFFF820000000000, "descriptor window of a vcpu"),
+    (0xFFFF808000000000, "the hypervisor's, unused"),
+    (0xFFFF800000000000, "M2P, as guests see it"),
+    (0, "the guest's"),
+)
+PCPU_AREA, PCPU_PAGES = 0x10000, {1: "#DF stack", 3: "NMI stack", 5: "#MC stack", 7: "#DB stack", 14: "stack", 15: "stack"}
+FRAME_TYPES = ("none", "writable", "L1", "L2", "L3", "L4", "descriptors", "?")
+
+
 class Where(TarnCommand):
-    """tarn-where ADDRESS: whose address that is, guest, direct map or image."""
+    """tarn-where ADDRESS: whose address that is, and what lies there."""
 
     name = "tarn-where"
 
     def show(self, argument):
         address = int(gdb.parse_and_eval(argument)) & (1 << 64) - 1
-        slot = address >> 39 & 511
-        if not 256 <= slot <= 271:
-            print(f"{address:#x}: PML4 slot {slot}, the guest's")
+        start, what = next((s, w) for s, w in AREAS if address >= s)
+        print(f"{address:#x}: PML4 slot {address >> 39 & 511}, {what}")
+        if what == "image":
+            gdb.execute(f"info symbol {address:#x}")
+        elif what == "direct map":
+            print(f"machine address {address - start:#x}, mfn {address - start >> 12:#x}: see tarn-frame")
+        elif what.startswith("stack"):
+            cpu, offset = divmod(address - start, PCPU_AREA)
+            print(f"cpu {cpu}, page {offset >> 12}: {PCPU_PAGES.get(offset >> 12, 'guard, not mapped')}")
+
+
+class Frame(TarnCommand):
+    """tarn-frame MFN: owner, references and type of a machine frame."""
+
+    name = "tarn-frame"
+
+    def show(self, argument):
+        mfn = int(gdb.parse_and_eval(argument))
+        if mfn >= int(symbol("nr_frames")):
+            print(f"mfn {mfn:#x} is beyond the frame table")
             return
-        print(f"{address:#x}: PML4 slot {slot}, the hypervisor's")
-        gdb.execute(f"info symbol {address:#x}")
+        f, pfn = symbol("frame_table")[mfn], int(symbol("m2p")[mfn])
+        ref, kind = int(f["ref"]), int(f["type"])
+        if ref == 0:
+            print(f"mfn {mfn:#x}: free, or nobody's: no RAM, or what was there at boot")
+            return
+        words = [w for bit, w in ((1 << 31, "validated"), (1 << 27, "pinned")) if kind & bit]
+        print(f"mfn {mfn:#x}: owner {int(f['node']['tag']):#x}, {ref & 0x7FFFFFFF} references"
+              f"{' (one for its allocation)' if ref >> 31 else ''}, type {FRAME_TYPES[kind >> 28 & 7]} "
+              f"used {kind & (1 << 27) - 1} times{''.join(', ' + w for w in words)}, "
+              f"pfn {'none' if pfn == (1 << 64) - 1 else hex(pfn)}")
 
 
-for command in (Domains, Vcpus, Cpus, Runqueues, Where):
+class Log(TarnCommand):
+    """tarn-log: the last 8 KiB that the console printed, serial line or not."""
+
+    name = "tarn-log"
+
+    def show(self, _argument):
+        ring, end = symbol("console_ring"), int(symbol("console_ring_end"))
+        size = ring.type.sizeof
+        data = bytes(gdb.selected_inferior().read_memory(int(ring.address), size))
+        data = data[:end] if end <= size else data[end % size:] + data[:end % size]
+        print(data.decode("ascii", "replace"))
+
+
+for command in (Domains, Vcpus, Cpus, Runqueues, Where, Frame, Log):
     command()

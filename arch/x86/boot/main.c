@@ -25,7 +25,7 @@
 
 u64 __stack_chk_guard;
 
-static struct boot_info boot_info;
+struct boot_info boot_info; /* what the loader said; does not change after boot */
 static struct acpi_info acpi;
 static struct topology topology;
 static struct domain idle_domain = { .domid = DOMID_IDLE, .name = "idle" };

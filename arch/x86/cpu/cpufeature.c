@@ -74,6 +74,8 @@ static void read_flags(struct cpu_features *f)
     f->syscall = bit_of(ext, 11);
     f->nx = bit_of(ext, 20);
     f->page1gb = bit_of(ext, 26);
+    f->phys_bits = cpuid_reg(0x80000008, 0, EAX) & 0xff;
+    f->phys_bits = f->phys_bits < 36 || f->phys_bits > 52 ? 36 : f->phys_bits;
     f->invariant_tsc = bit_of(cpuid_reg(0x80000007, 0, EDX), 8);
     f->arat = bit_of(cpuid_reg(6, 0, EAX), 2);
 }

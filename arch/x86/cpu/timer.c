@@ -13,12 +13,7 @@
 #include <tarn/timer.h>
 #include <x86/apic.h>
 
-/* Of each pcpu: what is armed there, and whose function is being run. */
-static struct timer_queue {
-    struct spinlock lock;
-    struct timer_heap heap;
-    struct timer *running;
-} queues[NR_CPUS];
+#define MAX_BATCH 32u /* functions run in a row */
 
 static struct timer *first_timer(const struct timer_queue *q)
 {
@@ -32,7 +27,7 @@ static struct timer_queue *lock_queue(struct timer *t)
 {
     for (;;) {
         u32 cpu = READ_ONCE(t->cpu);
-        struct timer_queue *q = &queues[cpu];
+        struct timer_queue *q = &pcpus[cpu]->timers;
 
         spin_lock(&q->lock);
         if (likely(t->cpu == cpu)) {
@@ -52,11 +47,11 @@ static void dequeue(struct timer_queue *q, struct timer *t)
 /* Under both locks: take the timer off its queue and give it to `cpu`, whose queue stays locked. */
 static __cold struct timer_queue *lock_and_move(struct timer *t, u32 cpu)
 {
-    struct timer_queue *to = &queues[cpu];
+    struct timer_queue *to = &pcpus[cpu]->timers;
 
     for (;;) {
         u32 old = READ_ONCE(t->cpu);
-        struct timer_queue *from = &queues[old];
+        struct timer_queue *from = &pcpus[old]->timers;
 
         spin_lock_two(&from->lock, &to->lock);
         if (t->cpu == old) {
@@ -74,7 +69,7 @@ static __cold struct timer_queue *lock_and_move(struct timer *t, u32 cpu)
 /* The same, quick when the timer was there before, as nearly always. */
 static struct timer_queue *lock_and_take(struct timer *t, u32 cpu)
 {
-    struct timer_queue *q = &queues[cpu];
+    struct timer_queue *q = &pcpus[cpu]->timers;
 
     spin_lock(&q->lock);
     if (likely(t->cpu == cpu)) {
@@ -143,7 +138,7 @@ void timer_stop(struct timer *t)
 static bool runs_elsewhere(const struct timer *t)
 {
     for (u32 cpu = 0; cpu < nr_pcpus; cpu++) {
-        if (cpu != this_cpu() && READ_ONCE(queues[cpu].running) == t) {
+        if (cpu != this_cpu() && READ_ONCE(pcpus[cpu]->timers.running) == t) {
             return true;
         }
     }
@@ -172,18 +167,24 @@ void timer_kill(struct timer *t)
     }
 }
 
-/* What is due by now; what gets due meanwhile has its turn after the other softirqs. */
+/* What is due by now. A function that keeps arming timers in the past must let the other softirqs
+ * run, too. */
 void timer_softirq(void)
 {
-    struct timer_queue *q = &queues[this_cpu()];
+    struct timer_queue *q = &this_pcpu()->timers;
     stime_t due = now();
-    struct timer *t;
 
     spin_lock(&q->lock);
-    while ((t = first_timer(q)) && t->node.expires <= due) {
-        void (*fn)(void *) = t->fn;
-        void *arg = t->arg;
+    for (u32 n = 0; n < MAX_BATCH; n++) {
+        struct timer *t = first_timer(q);
+        void (*fn)(void *);
+        void *arg;
 
+        if (!t || t->node.expires > due) {
+            break;
+        }
+        fn = t->fn;
+        arg = t->arg;
         timer_heap_remove(&q->heap, &t->node);
         WRITE_ONCE(q->running, t);
         spin_unlock(&q->lock);

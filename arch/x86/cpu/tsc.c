@@ -20,6 +20,7 @@
 #define PM_TIMER_HZ 3579545u
 #define PIT_HZ 1193182u
 
+/* See tarn/time.h. */
 struct time_base time_base;
 
 /* A clock of known rate to measure against. It counts up, modulo mask + 1. */

@@ -14,6 +14,7 @@
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>
+#include <x86/cpufeature.h>
 #include <x86/frames.h>
 #include <x86/paging.h>
 
@@ -88,15 +89,13 @@ static bool is_table_type(u32 type)
     return (type & FT_MASK) >= FT_L1 && (type & FT_MASK) <= FT_L4;
 }
 
-/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers.
- */
+/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers. */
 static int io_get(mfn_t mfn, const struct domain *d)
 {
+    bool exists = mfn.n < 1UL << (cpu_features.phys_bits - PAGE_SHIFT);
     bool apic = mfn.n >= 0xfec00 && mfn.n <= 0xfeeff;
 
-    return d->privileged && !apic && mfn.n < 1UL << 40 ? 0
-           : apic || d->privileged                     ? -EPERM
-                                                       : -EINVAL;
+    return d->privileged && exists && !apic ? 0 : -EPERM;
 }
 
 static bool is_io(mfn_t mfn)
@@ -160,7 +159,7 @@ static int table_entry_get(u64 *e, u32 level, struct domain *d)
         return -EINVAL;
     }
     *e |= PTE_U;
-    return frame_get_and_type(paddr_to_mfn(*e & PTE_ADDR), level_type(level - 1), d);
+    return frame_get_and_type(paddr_to_mfn(*e & PTE_ADDR), level_type(level - 1), d) ? -EINVAL : 0;
 }
 
 static int entry_get(u64 *e, u32 level, struct domain *d, struct domain *owner)

@@ -86,7 +86,7 @@ static int update_pt(struct domain *d, struct domain *owner, u64 ptr, u64 val, b
         /* Not a table now: an ordinary store, when it may be written. */
         rc = frame_get_type(table, FT_WRITABLE, d);
         if (rc == 0) {
-            *(volatile u64 *)phys_to_virt(ptr & ~7UL) = val;
+            *(volatile u64 *)phys_to_virt(ptr) = val;
             frame_put_type(table);
         }
     }
@@ -108,16 +108,42 @@ static int update_m2p(struct domain *d, u64 ptr, u64 pfn)
 
 static int one_update(struct domain *d, struct domain *owner, const struct mmu_update *u)
 {
-    switch (u->ptr & 3) {
+    switch (u->ptr & 7) {
     case MMU_NORMAL_PT_UPDATE:
-        return update_pt(d, owner, u->ptr & ~3UL, u->val, false);
+    case MMU_PT_UPDATE_NO_TRANSLATE:
+        return update_pt(d, owner, u->ptr & ~7UL, u->val, false);
     case MMU_MACHPHYS_UPDATE:
         return update_m2p(owner, u->ptr, u->val);
     case MMU_PT_UPDATE_PRESERVE_AD:
-        return update_pt(d, owner, u->ptr & ~3UL, u->val, true);
+        return update_pt(d, owner, u->ptr & ~7UL, u->val, true);
     default:
         return -ENOSYS;
     }
+}
+
+/* A count that can't be written is the guest's own loss: what was done is done. */
+static void report_done(u64 done_ptr, u32 done)
+{
+    if (done_ptr) {
+        (void)!copy_to_guest(done_ptr, &done, sizeof(done));
+    }
+}
+
+/* The upper half of `foreign`, if not 0, names whose tables are meant: domid + 1. */
+static int tables_of(const struct domain *d, u64 foreign)
+{
+    domid_t id = (domid_t)((foreign >> 16) - 1);
+    struct domain *t;
+
+    if ((u32)foreign >> 16 == 0 || id == DOMID_SELF || id == d->domid) {
+        return 0;
+    }
+    t = d->privileged ? domain_get_by_id(id) : NULL;
+    if (!t) {
+        return d->privileged ? -ESRCH : -EPERM;
+    }
+    domain_put(t);
+    return -EPERM; /* not offered: a domain changes its own tables */
 }
 
 long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
@@ -133,7 +159,9 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
             return -EFAULT;
         }
     }
-    rc = foreign_get(d, foreign, &owner);
+    owner = NULL;
+    rc = tables_of(d, foreign);
+    rc = rc ? rc : foreign_get(d, foreign, &owner);
     while (rc == 0 && done < count) {
         struct mmu_update u;
 
@@ -154,10 +182,7 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
     if (owner) {
         domain_put(owner);
     }
-    before += done;
-    if (done_ptr && copy_to_guest(done_ptr, &before, sizeof(before))) {
-        return rc < 0 ? rc : -EFAULT;
-    }
+    report_done(done_ptr, before + done);
     return rc;
 }
 
@@ -185,11 +210,9 @@ static int flush_after(struct domain *d, u64 va, u64 flags)
 {
     u64 scope = flags & ~(u64)UVMF_FLUSHTYPE_MASK;
 
-    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE) {
+    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_NONE ||
+        (flags & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK) {
         return 0;
-    }
-    if ((flags & UVMF_FLUSHTYPE_MASK) == UVMF_FLUSHTYPE_MASK) {
-        return -EINVAL;
     }
     if (scope == UVMF_ALL) {
         tlb_flush_mask(&d->arch.dirty_cpus);
@@ -243,7 +266,7 @@ static int pin(struct domain *d, mfn_t mfn, u32 type)
     int rc = frame_get_and_type(mfn, type, d);
 
     if (rc) {
-        return rc == -EBUSY ? -EBUSY : -EINVAL;
+        return -EINVAL;
     }
     if (atomic_fetch_or(&mfn_to_frame(mfn)->type, FT_PINNED) & FT_PINNED) {
         frame_put_and_type(mfn);
@@ -288,6 +311,31 @@ static int new_base(struct vcpu *v, mfn_t mfn, bool user)
     return 0;
 }
 
+static int clear_frame(struct domain *d, mfn_t mfn)
+{
+    if (frame_get_and_type(mfn, FT_WRITABLE, d)) {
+        return -EINVAL;
+    }
+    memset(mfn_to_virt(mfn), 0, PAGE_SIZE);
+    frame_put_and_type(mfn);
+    return 0;
+}
+
+static int copy_frame(struct domain *d, mfn_t to, mfn_t from)
+{
+    int rc = frame_get(from, d);
+
+    if (rc == 0) {
+        rc = frame_get_and_type(to, FT_WRITABLE, d);
+        if (rc == 0) {
+            memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
+            frame_put_and_type(to);
+        }
+        frame_put(from);
+    }
+    return rc ? -EINVAL : 0;
+}
+
 static int one_mmuext(struct vcpu *v, const struct mmuext_op *op)
 {
     struct domain *d = v->domain;
@@ -317,11 +365,21 @@ static int one_mmuext(struct vcpu *v, const struct mmuext_op *op)
         return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
     case MMUEXT_INVLPG_MULTI:
-        return flush_vcpus(d, (u64)op->arg2.vcpumask.p);
+        return flush_vcpus(d, (u64)op->arg2.vcpumask.p) ? -EINVAL : 0;
     case MMUEXT_TLB_FLUSH_ALL:
     case MMUEXT_INVLPG_ALL:
         tlb_flush_mask(&d->arch.dirty_cpus);
         return 0;
+    case MMUEXT_CLEAR_PAGE:
+        return clear_frame(d, MFN(op->arg1.mfn));
+    case MMUEXT_COPY_PAGE:
+        return copy_frame(d, MFN(op->arg1.mfn), MFN(op->arg2.src_mfn));
+    case MMUEXT_FLUSH_CACHE:
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return 0; /* nobody has devices that would not snoop */
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return -EOPNOTSUPP;
     case MMUEXT_SET_LDT:
         return (int)vcpu_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
     default:
@@ -370,9 +428,6 @@ long do_mmuext_op(u64 ops, u64 count, u64 done_ptr, u64 foreign)
         rc = mmuext_one(v, &op);
         done += rc == 0;
     }
-    before += done;
-    if (done_ptr && copy_to_guest(done_ptr, &before, sizeof(before))) {
-        return rc < 0 ? rc : -EFAULT;
-    }
+    report_done(done_ptr, before + done);
     return rc;
 }

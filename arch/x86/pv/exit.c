@@ -54,6 +54,9 @@ struct vcpu *exit_work(void)
         if (v == p->idle) {
             idle_wait();
             bounced = false;
+        } else if (unlikely(v->nmi_pending) && v->arch.traps[TRAP_NMI].address) {
+            v->nmi_pending = false;
+            inject_trap(v, TRAP_NMI, 0);
         } else if (!bounced && vcpu_event_deliverable(v)) {
             bounced = true; /* once: another vcpu of the guest could raise it for ever */
             bounce_event(v);

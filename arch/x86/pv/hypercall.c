@@ -86,7 +86,7 @@ long do_multicall(u64 list, u64 count)
         e.result = (unsigned long)(allowed_in_multicall(e.op)
                                        ? ((hypercall_fn *)hypercall_table[e.op])(
                                              e.args[0], e.args[1], e.args[2], e.args[3], e.args[4])
-                                       : -ENOSYS);
+                                       : -EINVAL);
         if (unlikely(r->rip != rip)) {
             u64 args[4] = { r->rdi, r->rsi, r->rdx, r->r10 };
 

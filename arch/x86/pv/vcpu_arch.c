@@ -75,7 +75,8 @@ static bool trap_table_ok(const struct vcpu_guest_context *c)
 
 static bool addresses_ok(const struct vcpu_guest_context *c)
 {
-    return guest_range_ok(c->event_callback_eip, 1) &&
+    return is_canonical(c->user_regs.rip) && is_canonical(c->user_regs.rsp) &&
+           is_canonical(c->kernel_sp) && guest_range_ok(c->event_callback_eip, 1) &&
            guest_range_ok(c->failsafe_callback_eip, 1) &&
            guest_range_ok(c->syscall_callback_eip, 1) && is_canonical(c->fs_base) &&
            is_canonical(c->gs_base_kernel) && is_canonical(c->gs_base_user) && trap_table_ok(c);
@@ -159,7 +160,10 @@ int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset)
     struct vcpu_info *info;
     int rc;
 
-    if (offset > PAGE_SIZE - sizeof(*info) || offset % 8 || v->info_mfn.n != INVALID_MFN.n ||
+    if (offset > PAGE_SIZE - sizeof(*info)) {
+        return -ENXIO;
+    }
+    if (offset % 8 || v->info_mfn.n != INVALID_MFN.n ||
         (v != current && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
         return -EINVAL;
     }
@@ -197,25 +201,34 @@ static bool debugreg_ok(u64 reg, u64 value)
     return reg < 4 ? guest_range_ok(value, 1) : value >> 32 == 0;
 }
 
+/* DR4 and DR5 are other names of DR6 and DR7. */
+static long debugreg_number(u64 reg)
+{
+    return reg > 7 ? -ENODEV : reg == 4 || reg == 5 ? (long)reg + 2 : (long)reg;
+}
+
 long do_set_debugreg(u64 reg, u64 value)
 {
     struct arch_vcpu *a = &current->arch;
+    long nr = debugreg_number(reg);
 
-    if (reg > 7 || reg == 4 || reg == 5) {
-        return -EINVAL;
+    if (nr < 0) {
+        return nr;
     }
-    if (!debugreg_ok(reg, value)) {
+    if (!debugreg_ok((u64)nr, value)) {
         return -EPERM;
     }
-    if (reg == 7) {
+    if (nr == 7) {
         value = (value & ~0xf800UL) | 0x400; /* no GD, no reserved bits */
     }
-    a->debugreg[reg] = value;
-    vcpu_load_debugreg(reg, value);
+    a->debugreg[nr] = value;
+    vcpu_load_debugreg((u64)nr, value);
     return 0;
 }
 
 long do_get_debugreg(u64 reg)
 {
-    return reg <= 7 && reg != 4 && reg != 5 ? (long)current->arch.debugreg[reg] : -EINVAL;
+    long nr = debugreg_number(reg);
+
+    return nr < 0 ? nr : (long)current->arch.debugreg[nr];
 }

@@ -40,6 +40,7 @@ struct cpu_features {
     char vendor[13];
     u32 family, model, stepping;
     u32 max_leaf, max_ext_leaf;
+    u32 phys_bits; /* of machine addresses */
     bool nx, syscall, page1gb, pcid, la57;
     bool smep, smap; /* the CPU has it, and smep= or smap= didn't switch it off */
     bool umip, fsgsbase, mce;
