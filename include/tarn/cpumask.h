@@ -111,3 +111,14 @@ static inline bool cpumask_intersects(const struct cpumask *a, const struct cpum
     }
     return false;
 }
+
+/* All of a is in b. */
+static inline bool cpumask_subset(const struct cpumask *a, const struct cpumask *b)
+{
+    for (u32 i = 0; i < CPUMASK_WORDS; i++) {
+        if (a->bits[i] & ~b->bits[i]) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -51,15 +51,24 @@ static long domain_pages(u32 cmd, u64 arg)
     return rc;
 }
 
-/* The frames that the M2P's view is made of: guests have it mapped already. */
+/* The first frame of each 2 MiB of the M2P: it is one contiguous piece of memory. */
 static long machphys_mfn_list(u64 arg)
 {
     struct xen_machphys_mfn_list l;
+    u64 extents = DIV_ROUND_UP(m2p_entries * 8, 1UL << 21);
 
     if (copy_from_guest(&l, arg, sizeof(l))) {
         return -EFAULT;
     }
-    l.nr_extents = 0; /* it is not mapped by large pages */
+    l.nr_extents = 0;
+    while (l.nr_extents < l.max_extents && l.nr_extents < extents) {
+        u64 mfn = virt_to_mfn(m2p).n + l.nr_extents * 512;
+
+        if (copy_to_guest((u64)l.extent_start.p + l.nr_extents * sizeof(mfn), &mfn, sizeof(mfn))) {
+            return -EFAULT;
+        }
+        l.nr_extents++;
+    }
     return copy_to_guest(arg, &l, sizeof(l)) ? -EFAULT : 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: sched/credit.c lib/printf.c tests/unit/schedsim.c */
+/* sources: sched/credit.c sched/credit_queue.c sched/credit_account.c lib/printf.c
+ * tests/unit/schedsim.c */
 /* The credit scheduler in the simulator: who gets how much, how soon, and where. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -378,19 +379,42 @@ static void displaced_goes_elsewhere(void **state)
     sim_free(s);
 }
 
-/* A woken unit does not wait for a CPU that is, or just became, idle. */
+/* A woken unit does not wait for a CPU that is idle or just became it, at whatever phase. */
 static void idle_takes_at_once(void **state)
 {
     struct sim *s = sim_new(&sched_credit, 2, 1);
-    struct sim_unit *u[3];
+    struct cpumask one = mask_of(1), two = mask_of(2);
+    struct sim_unit *free, *bound;
 
     (void)state;
-    u[0] = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 700 * US, 1900 * US);
-    u[1] = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 500 * US, 1700 * US);
-    u[2] = pinned(s, sim_dom(s, 256, 0), 1);
+    s->pool.params.ratelimit_us = 0;
+    sim_unit(s, sim_dom(s, 256, 0), &one, NULL, sim_burner, 0, 0);
+    free = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 300 * US, 1900 * US);
+    bound = sim_unit(s, sim_dom(s, 256, 0), &two, NULL, sim_sleeper, 500 * US, 1703 * US);
+    sim_run(s, 100 * MS);
+    sim_reset(s);
     sim_run(s, 10 * SEC);
-    assert_true(u[0]->wakes > 5000 && u[0]->late[1] < u[0]->wakes / 3);
-    assert_true(u[1]->longest_wait < 1100 * US);
+    assert_true(free->wakes > 5000 && bound->wakes > 5000);
+    assert_int_equal(free->late[1], 0);
+    assert_true(bound->longest_wait <= 310 * US); /* until the other, boosted as well, is done */
+    assert_true(free->ran_on[0] > 0 && free->ran_on[1] > 0);
+    sim_free(s);
+}
+
+/* A small share comes in small pieces. */
+static void light_is_not_starved(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u = burner(s, sim_dom(s, 256, 0)), *v = burner(s, sim_dom(s, 1, 0));
+
+    (void)state;
+    burner(s, sim_dom(s, 65535, 0));
+    sim_run(s, 10 * SEC);
+    sim_reset(s);
+    sim_run(s, 600 * SEC);
+    NEAR(sim_share(u, 600 * SEC), 0.389, 0.02);
+    assert_true(u->longest_wait < 500 * MS);
+    assert_true(v->runs >= 5);
     sim_free(s);
 }
 
@@ -496,8 +520,7 @@ static void disturb(struct sim *s)
     struct sched_dom *d = &s->dom[sim_rnd(s, s->nr_doms)];
     struct cpumask hard = random_mask(s), soft = random_mask(s);
 
-    u64 DBGW=sim_rnd(s,8);if(getenv("DBG2"))print_message("at %lld: %d unit %d dom %d\n",(long long)s->now,(int)DBGW,u->unit.id,d->id);
-    switch (DBGW) {
+    switch (sim_rnd(s, 8)) {
     case 0:
         sim_pause(s, u);
         break;
@@ -604,8 +627,7 @@ static void random_burners(void **state)
         for (u32 i = 0; i < n; i++) {
             double got = sim_share(&s->unit[i], 5 * SEC);
 
-if(getenv("DBG")&&seed==3){print_message("%u %.2f want %.2f\n",weight[i],got,100*share[i]);}
- if (got < 100 * share[i] - 2 || got > 100 * share[i] + 2) {
+            if (got < 100 * share[i] - 2 || got > 100 * share[i] + 2) {
                 panic("seed %u, %u CPUs, unit %u of %u, weight %u: %.2f instead of %.2f", (u32)seed,
                       cpus, i, n, weight[i], got, 100 * share[i]);
             }
@@ -680,6 +702,7 @@ int main(void)
         cmocka_unit_test(boost_on_wake),
         cmocka_unit_test(displaced_goes_elsewhere),
         cmocka_unit_test(idle_takes_at_once),
+        cmocka_unit_test(light_is_not_starved),
         cmocka_unit_test(timeslice),
         cmocka_unit_test(ratelimit),
         cmocka_unit_test(soft_affinity),

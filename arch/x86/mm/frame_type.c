@@ -94,8 +94,9 @@ static int io_get(mfn_t mfn, const struct domain *d)
 {
     bool exists = mfn.n < 1UL << (cpu_features.phys_bits - PAGE_SHIFT);
     bool apic = mfn.n >= 0xfec00 && mfn.n <= 0xfeeff;
+    bool hypertransport = mfn.n >= 0xfd00000 && mfn.n <= 0xfffffff; /* AMD: messages, not memory */
 
-    return d->privileged && exists && !apic ? 0 : -EPERM;
+    return d->privileged && exists && !apic && !hypertransport ? 0 : -EPERM;
 }
 
 static bool is_io(mfn_t mfn)

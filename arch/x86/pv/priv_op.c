@@ -22,7 +22,7 @@
 #include <xen/physdev.h>
 
 /* A register by its number in the instruction set's order. */
-static u64 *gpr(struct cpu_user_regs *r, u32 n)
+u64 *guest_gpr(struct cpu_user_regs *r, u32 n)
 {
     u64 *const regs[16] = {
         &r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp, &r->rsi, &r->rdi,
@@ -220,7 +220,7 @@ static bool emulate_msr(struct vcpu *v, bool write)
 
 static bool emulate_dr(struct vcpu *v, const struct insn *in)
 {
-    u64 *reg = gpr(&v->arch.regs, in->rm);
+    u64 *reg = guest_gpr(&v->arch.regs, in->rm);
 
     if (in->op == INSN_WRITE_DR) {
         return do_set_debugreg(in->reg, *reg) == 0;
@@ -235,9 +235,9 @@ static bool emulate(struct vcpu *v, const struct insn *in)
 
     switch (in->op) {
     case INSN_READ_CR:
-        return read_cr(v, in->reg, gpr(r, in->rm));
+        return read_cr(v, in->reg, guest_gpr(r, in->rm));
     case INSN_WRITE_CR:
-        return write_cr(v, in->reg, *gpr(r, in->rm));
+        return write_cr(v, in->reg, *guest_gpr(r, in->rm));
     case INSN_READ_DR:
     case INSN_WRITE_DR:
         return emulate_dr(v, in);
@@ -264,7 +264,7 @@ static bool emulate(struct vcpu *v, const struct insn *in)
 }
 
 /* Up to 15 bytes, as many as can be read. */
-static u32 fetch(u64 rip, u8 *code)
+u32 guest_fetch(u64 rip, u8 *code)
 {
     u32 n = 15;
 
@@ -283,7 +283,7 @@ bool emulate_privileged(struct vcpu *v)
     if (v->arch.regs.cs != SEL_FLAT_CS64) {
         return false;
     }
-    n = fetch(v->arch.regs.rip, code);
+    n = guest_fetch(v->arch.regs.rip, code);
     if (!decode_privileged(code, n, &in)) {
         return false;
     }

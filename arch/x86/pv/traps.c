@@ -142,6 +142,9 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     u64 addr = read_cr2();
     u32 error = regs->error_code;
 
+    if (emulate_pt_write(v, addr, error)) {
+        return;
+    }
     /* To the guest's kernel, its own accesses are not user ones. What it can't see looks not
      * present. */
     if (guest_kernel_mode(v)) {

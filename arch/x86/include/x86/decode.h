@@ -31,5 +31,31 @@ struct insn {
     u8 bytes;   /* operand size of IN and OUT: 1, 2, 4 */
 };
 
+/* A read-modify-write, or write, of one memory operand. */
+enum store_op {
+    STORE_MOV, STORE_XCHG, STORE_CMPXCHG, STORE_XADD, STORE_ADD, STORE_OR, STORE_AND, STORE_SUB, STORE_XOR,
+    STORE_BTS, STORE_BTR, STORE_BTC,
+};
+
+struct store_insn {
+    enum store_op op;
+    u8 length;    /* bytes */
+    u8 bytes;     /* operand size: 1, 2, 4, 8 */
+    bool has_imm; /* the source is imm, else register reg */
+    bool high;    /* ah, ch, dh, bh (reg is 0-3) */
+    u8 reg;
+    u64 imm;
+};
+
+/* In 64-bit mode, from the first `n` bytes at rip; the memory operand's address is not worked out. */
+bool decode_store(const u8 *code, u32 n, struct store_insn *out);
+
+/*
+ * What a store makes of memory that holds `old`. src: the register's or immediate value; *rax: compared and
+ * loaded by CMPXCHG; *reg: receives the old value of XCHG and XADD. Returns the new value, with the flags that
+ * the instruction changes in *rflags. Only the operand's size counts in all of them.
+ */
+u64 store_result(const struct store_insn *in, u64 old, u64 src, u64 *rax, u64 *reg, u64 *rflags);
+
 /* In 64-bit mode, from the first `n` bytes at rip. False: it is none of these, or goes beyond n. */
 bool decode_privileged(const u8 *code, u32 n, struct insn *out);
