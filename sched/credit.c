@@ -142,7 +142,6 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
         credit_charge(prev, now);
         if (prev->runnable && (dec.slice = protected_for(p, cpu, prev, now)) > 0) {
             dec.next = prev;
-            dec.tickle = credit_helper(p, cpu, prev, now);
             return dec;
         }
     }

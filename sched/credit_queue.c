@@ -8,7 +8,14 @@
 
 /* ---- Run queues -------------------------------------------------------------------------- */
 
-/* Behind those who have as much credit or more; who did not use its slice up goes first. */
+/* Credit counts by the share: who is owed two periods goes before who is owed one. */
+static bool owed_more(const struct credit_unit *a, const struct credit_unit *b)
+{
+    return (a->credit >> 10) * ((b->claim.grant >> 10) | 1) >
+           (b->credit >> 10) * ((a->claim.grant >> 10) | 1);
+}
+
+/* Behind those who are owed as much; but who did not use its slice up goes first. */
 static struct list *place_in(struct list *queue, const struct credit_unit *c, bool first)
 {
     struct list *pos = queue;
@@ -16,7 +23,7 @@ static struct list *place_in(struct list *queue, const struct credit_unit *c, bo
     if (first) {
         return queue->next;
     }
-    while (pos->prev != queue && waiting_unit(pos->prev)->credit < c->credit) {
+    while (pos->prev != queue && owed_more(c, waiting_unit(pos->prev))) {
         pos = pos->prev;
     }
     return pos;
@@ -297,30 +304,51 @@ static u32 idle_for(struct sched_pool *p, u32 cpu, const struct sched_unit *prev
     return NO_CPU;
 }
 
-/*
- * The CPU to call for help: an idle one, if somebody who may run there waits here or, when this CPU
- * was called itself, anywhere. So one call is enough for many units; each that comes calls the
- * next.
- */
-u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+/* The idle CPU to call, if somebody who may run there waits here or, when this CPU was idle itself,
+ * anywhere. */
+static u32 idle_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
 {
     struct credit_pool *cp = pool_priv(p);
     u32 idle = NO_CPU;
 
-    if (cpumask_empty(&p->idlers)) {
-        return NO_CPU;
-    }
     if (cp->queue[cpu].nr) {
         idle = idle_for(p, cpu, prev, now);
     }
-    if (!prev) {
-        for (u32 i = cpumask_first(&p->cpus); idle == NO_CPU && i < NR_CPUS;
-             i = cpumask_next(&p->cpus, i + 1)) {
-            idle = cp->queue[i].nr && !called(p, i) ? idle_for(p, i, NULL, now) : NO_CPU;
-        }
+    for (u32 i = prev ? NR_CPUS : cpumask_first(&p->cpus); idle == NO_CPU && i < NR_CPUS;
+         i = cpumask_next(&p->cpus, i + 1)) {
+        idle = cp->queue[i].nr && !called(p, i) ? idle_for(p, i, NULL, now) : NO_CPU;
     }
     if (idle != NO_CPU) {
         cpumask_clear(&p->idlers, idle);
     }
     return idle;
+}
+
+/* A boosted unit that did not get this CPU goes where it may displace something. */
+static u32 push_boosted(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+{
+    struct sched_unit *u = first_of(p, cpu, BOOST, now);
+    u32 target;
+
+    if (!u || u == prev || u->dedicated) {
+        return NO_CPU;
+    }
+    target = credit_find_busy(p, u, now);
+    if (target == cpu || cpu_pri(p, target, now) <= BOOST) {
+        return NO_CPU;
+    }
+    credit_dequeue(p, u);
+    credit_enqueue(p, u, target, false);
+    return target;
+}
+
+/*
+ * After a decision: the CPU to call for the sake of those who wait. One call is enough for many, as
+ * an idle CPU that comes calls the next one.
+ */
+u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+{
+    u32 idle = cpumask_empty(&p->idlers) ? NO_CPU : idle_helper(p, cpu, prev, now);
+
+    return idle != NO_CPU ? idle : push_boosted(p, cpu, prev, now);
 }

@@ -17,7 +17,6 @@
 struct sched_pool pool0;
 const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
 
-static struct timer slice_timer[NR_CPUS]; /* ends the time slice of the pcpu it is on */
 static struct timer pool_timer;           /* Pool-0's periodic work */
 
 static struct vcpu *unit_vcpu(struct sched_unit *u)
@@ -40,9 +39,9 @@ static void slice_over(void *arg)
 
 /* An earlier deadline that is still armed only makes us decide once more than needed: cheaper than
  * moving it. */
-static void arm_slice(u32 cpu, stime_t until)
+static void arm_slice(struct pcpu *cpu, stime_t until)
 {
-    struct timer *t = &slice_timer[cpu];
+    struct timer *t = &cpu->slice_timer;
 
     if (!t->node.queued || t->node.expires > until) {
         timer_arm(t, until);
@@ -129,6 +128,7 @@ void vcpu_wake(struct vcpu *v)
         stime_t t = now();
 
         v->unit.runnable = true;
+        p->nr_waiting++;
         runstate_to(v, RUNSTATE_runnable, t);
         cpu = p->ops->wake(p, &v->unit, t);
         kick_pool_timer(p);
@@ -149,6 +149,7 @@ void vcpu_sleep_nosync(struct vcpu *v)
             stime_t t = now();
 
             v->unit.runnable = false;
+            p->nr_waiting--;
             runstate_to(v, stopped_state(v), t);
             cpu = p->ops->sleep ? p->ops->sleep(p, &v->unit, t) : NO_CPU;
         }
@@ -169,8 +170,12 @@ void vcpu_sleep_sync(struct vcpu *v)
 void vcpu_yield(void)
 {
     struct vcpu *v = current;
-    struct sched_pool *p = lock_pool_of(v);
+    struct sched_pool *p;
 
+    if (READ_ONCE(v->domain->pool->nr_waiting) == 0) {
+        return; /* to nobody */
+    }
+    p = lock_pool_of(v);
     if (p->ops->yield) {
         p->ops->yield(p, &v->unit);
     }
@@ -199,6 +204,8 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
 {
     u32 other = NO_CPU;
 
+    p->nr_waiting += prev != cpu->idle && prev->unit.runnable;
+    p->nr_waiting -= next != cpu->idle;
     if (prev != cpu->idle) {
         runstate_to(prev, prev->unit.runnable ? RUNSTATE_runnable : stopped_state(prev), t);
     }
@@ -259,7 +266,7 @@ void schedule(void)
     kick_pool_timer(p);
     spin_unlock(&p->lock);
     if (dec.slice > 0) {
-        arm_slice(cpu->id, t + dec.slice);
+        arm_slice(cpu, t + dec.slice);
     }
     tickle(dec.tickle);
     tickle(other);
@@ -310,7 +317,7 @@ void sched_boot_init(const struct sched_ops *ops, const struct topology *topolog
         ops->pool_init(p, now());
     }
     cpumask_for_each(cpu, &cpu_online_map) {
-        timer_init(&slice_timer[cpu], slice_over, NULL);
+        timer_init(&pcpus[cpu]->slice_timer, slice_over, NULL);
         cpumask_set(&p->cpus, cpu);
         cpumask_set(&p->idlers, cpu);
         if (ops->cpu_add) {

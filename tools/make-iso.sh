@@ -18,13 +18,14 @@ cp "$O/tarn.elf" "$tree/boot/tarn.elf"
     echo 'set timeout=0'
     echo 'set default=0'
     echo 'menuentry "tarn" {'
-    # GRUB drops the first word, the path, and handles quotes as a shell does
+    # GRUB drops the first word, the path, handles quotes as a shell does, and passes a word
+    # with blanks on as "key=a b"
     echo "    multiboot2 /boot/tarn.elf ${APPEND:-}"
     grep -v '^#' "$list" | while read -r guest string; do
         [ -e "$O/guests/$guest.elf" ] || { echo "iso: no guest $guest" >&2; continue; }
         cp "$O/guests/$guest.elf" "$tree/boot/"
-        printf '    module2 /boot/%s.elf %s.elf %s\n' "$guest" "$guest" \
-            "$(printf '%s' "$string" | sed "s/'/'\\\\''/g; s/[^ ]*\"[^\"]*\"/'&'/g")"
+        printf '    module2 /boot/%s.elf %s\n' "$guest" \
+            "$(printf '%s' "$string" | sed "s/'/'\\\\''/g; s/\([^ ]*\)\"\([^\"]*\)\"/'\1\2'/g")"
     done
     echo '    boot'
     echo '}'

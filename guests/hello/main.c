@@ -2,7 +2,8 @@
 /*
  * hello - prints the start of day that a domain is given, checks that the p2m
  * list and the M2P agree, and powers off. With "linger" it waits instead, with
- * linger=N for N seconds first.
+ * linger=N for N seconds first. With "entry" it tells how long after the TSC's
+ * start its first instruction ran.
  */
 #include "guest.h"
 
@@ -74,6 +75,9 @@ const char *guest_main(void)
     print_start_info(start_info);
     print_version();
     print_vcpu();
+    if (arg_flag("entry")) {
+        printf("hello: entered at %lu us\n", clock_of_ticks(guest_entry_tsc) / US);
+    }
     failure = check_p2m();
     if (arg_flag("linger")) {
         printf("hello: lingering\n");

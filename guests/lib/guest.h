@@ -58,6 +58,8 @@ extern struct start_info *start_info;
 extern char shared_page[PAGE_SIZE];
 extern uint8_t hypercall_page[4096];
 extern char guest_stacks[];
+/* The TSC at the guest's first instruction. */
+extern uint64_t guest_entry_tsc;
 extern char guest_image_start[], guest_image_end[];
 
 #define shared ((volatile struct shared_info *)(void *)shared_page)
@@ -169,6 +171,8 @@ void frame_print(const struct frame *frame);
 /* ---- time.c: system time, wall clock, timers ---- */
 
 uint64_t clock_now(void);
+/* Nanoseconds that so many ticks of the TSC take. */
+uint64_t clock_of_ticks(uint64_t ticks);
 /* Seconds since 1970 and nanoseconds into that second. */
 uint64_t clock_wall(uint32_t *nanoseconds);
 void clock_sleep(uint64_t nanoseconds);

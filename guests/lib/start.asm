@@ -55,11 +55,21 @@ global guest_stacks
 guest_stacks:
     resb MAX_VCPUS * STACK_SIZE
 
+section .bss nobits alloc noexec write
+alignb 8
+global guest_entry_tsc
+guest_entry_tsc:
+    resq 1
+
 section .text
 
 ; First instruction of the guest. In: rsi = start_info, upcalls masked.
 global guest_entry
 guest_entry:
+    rdtsc
+    shl     rdx, 32
+    or      rax, rdx
+    mov     [guest_entry_tsc], rax
     cld
     lea     rsp, [guest_stacks + STACK_SIZE]
     xor     ebp, ebp

@@ -28,6 +28,13 @@ uint64_t clock_now(void)
     return now;
 }
 
+uint64_t clock_of_ticks(uint64_t ticks)
+{
+    volatile struct vcpu_time_info *t = &vcpu_infos[vcpu_self()]->time;
+
+    return scale(ticks, t->tsc_to_system_mul, t->tsc_shift);
+}
+
 uint64_t clock_wall(uint32_t *nanoseconds)
 {
     uint32_t version;

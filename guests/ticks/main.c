@@ -67,7 +67,6 @@ static const char *run_periodic(unsigned long seconds, unsigned long hz)
         uint32_t ns;
         uint64_t wall;
 
-        due = s * hz;
         /* A periodic timer only runs while its vcpu does, so this one does not sleep. */
         while (clock_now() < start + s * SEC) {
             cpu_relax();
@@ -77,6 +76,7 @@ static const char *run_periodic(unsigned long seconds, unsigned long hz)
                (clock_now() - start) / MS % 1000, ticks, wall, ns / 1000000);
     }
     timer_periodic(0, 0);
+    due = (clock_now() - start) / period;
     period = 0;
     printf("ticks: periodic %lu of %lu\n", ticks, due);
     late_print("periodic");

@@ -9,13 +9,12 @@
 
 #include <tarn/cpumask.h>
 #include <tarn/spinlock.h>
-#include <tarn/timer_heap.h>
+#include <tarn/timer.h>
 #include <tarn/types.h>
 
 #define PCPU_AREA_SIZE 65536UL
 
 struct sched_pool;
-struct timer;
 struct vcpu;
 
 struct pcpu {
@@ -32,6 +31,7 @@ struct pcpu {
         *loaded; /* whose segments, FPU and descriptors the hardware holds; kept while idle */
     struct vcpu *idle;
     struct sched_pool *pool;
+    struct timer slice_timer; /* ends the time slice of what runs here */
     u64 nr_irqs;
     void *gdt; /* this pcpu's descriptor page, direct map */
     void *tss;

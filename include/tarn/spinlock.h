@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinlocks. The hypervisor runs with interrupts off, so there is one kind only.
- * Locks nest in the order of their ranks, outermost first:
+ * Spinlocks. The hypervisor runs with interrupts off, so there is one kind only. Locks nest in the
+ * order of their ranks, outermost first:
  *     domain > cpupool > evtchn > runqueue > leaf
- * Two locks of one rank are taken in address order (spin_lock_two). While it waits, a
- * pcpu answers TLB flush requests (arch_spin_service), so a holder may wait for a flush.
+ * Two locks of one rank are taken in address order (spin_lock_two). While it waits, a pcpu answers
+ * TLB flush requests (arch_spin_service), so a holder may wait for a flush.
  */
 #pragma once
 
@@ -16,20 +16,17 @@ enum lock_rank { RANK_LEAF, RANK_RUNQUEUE, RANK_EVTCHN, RANK_CPUPOOL, RANK_DOMAI
 struct spinlock {
     u8 locked;
     u8 rank;
+    u16 starving; /* waiters that have waited too long: nobody overtakes them */
 };
 
-#define SPINLOCK_INIT(r) \
-    {                    \
-        0, (r)           \
-    }
+#define SPINLOCK_INIT(r) { .rank = (r) }
 
 /* Called while spinning; arch/x86/cpu/smp.c. Does not take locks. */
 void arch_spin_service(void);
 
 static inline void spin_lock_init(struct spinlock *l, enum lock_rank rank)
 {
-    l->locked = 0;
-    l->rank = (u8)rank;
+    *l = (struct spinlock)SPINLOCK_INIT((u8)rank);
 }
 
 static inline bool spin_trylock(struct spinlock *l)
@@ -37,12 +34,13 @@ static inline bool spin_trylock(struct spinlock *l)
     return atomic_xchg(&l->locked, (u8)1) == 0;
 }
 
+/* lib/spinlock.c: the lock is taken, or somebody has waited too long for it. */
+void spin_lock_slow(struct spinlock *l);
+
 static inline void spin_lock(struct spinlock *l)
 {
-    while (unlikely(!spin_trylock(l))) {
-        do {
-            arch_spin_service();
-        } while (atomic_load(&l->locked));
+    if (unlikely(atomic_load(&l->starving)) || unlikely(!spin_trylock(l))) {
+        spin_lock_slow(l);
     }
 }
 

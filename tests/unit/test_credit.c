@@ -177,6 +177,25 @@ static void weights_of_pinned(void **state)
     sim_free(s);
 }
 
+/* What a bound sleeper does not want goes to those that are bound to the same CPU. */
+static void bound_sleeper_leaves_rest(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 4, 1);
+    struct cpumask one = mask_of(1);
+
+    (void)state;
+    sim_unit(s, sim_dom(s, 1024, 0), &one, NULL, sim_sleeper, 1 * MS, 10 * MS);
+    pinned(s, sim_dom(s, 256, 0), 1);
+    pinned(s, sim_dom(s, 512, 0), 1);
+    burner(s, sim_dom(s, 256, 0));
+    sim_run(s, 20 * SEC);
+    NEAR(sim_share(&s->unit[0], 20 * SEC), 10, 0.2);
+    NEAR(sim_share(&s->unit[1], 20 * SEC), 30, 1);
+    NEAR(sim_share(&s->unit[2], 20 * SEC), 60, 1);
+    NEAR(sim_share(&s->unit[3], 20 * SEC), 100, 0.1);
+    sim_free(s);
+}
+
 /* ---- Caps -------------------------------------------------------------------------------- */
 
 static void check_cap(u32 cap, u32 units, u32 tslice_us)
@@ -211,12 +230,12 @@ static void caps_alone(void **state)
     check_cap(150, 7, 30000);
 }
 
-static void cap_beside_others(void **state)
+/* What the cap keeps a heavy domain from is the others', by their weights. */
+static void check_cap_beside(u32 weight)
 {
     struct sim *s = sim_new(&sched_credit, 1, 1);
 
-    (void)state;
-    burner(s, sim_dom(s, 256, 10));
+    burner(s, sim_dom(s, weight, 10));
     burner(s, sim_dom(s, 256, 0));
     burner(s, sim_dom(s, 512, 0));
     sim_run(s, 10 * SEC);
@@ -224,6 +243,13 @@ static void cap_beside_others(void **state)
     NEAR(sim_share(&s->unit[1], 10 * SEC), 30, 1);
     NEAR(sim_share(&s->unit[2], 10 * SEC), 60, 1);
     sim_free(s);
+}
+
+static void cap_beside_others(void **state)
+{
+    (void)state;
+    check_cap_beside(256);
+    check_cap_beside(60000);
 }
 
 static void cap_changes(void **state)
@@ -354,8 +380,25 @@ static void boost_on_wake(void **state)
     check_latency(1 * MS, 10 * MS, 1);
     check_latency(200 * US, 2 * MS, 1);
     check_latency(10 * MS, 100 * MS, 1);
-    check_latency(3 * MS, 30 * MS, 3);
+    check_latency(3 * MS, 30 * MS, 1);
     check_latency(9 * MS, 30 * MS, 1);
+    check_latency(1 * MS, 13700 * US, 1);
+    check_latency(4 * MS, 41 * MS, 1);
+}
+
+/* Boosted does not mean for long: after a third of a slice it is the next one's turn. */
+static void boost_ends(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 1, 1);
+    struct sim_unit *u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 1 * MS, 11 * MS);
+
+    (void)state;
+    sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_sleeper, 27 * MS, 90 * MS);
+    sim_run(s, 1 * SEC);
+    sim_reset(s);
+    sim_run(s, 20 * SEC);
+    assert_true(u->longest_wait > 9 * MS && u->longest_wait < 11 * MS);
+    sim_free(s);
 }
 
 /* A displaced unit goes on at once on an idle CPU that it may use. */
@@ -623,9 +666,9 @@ static void random_burners(void **state)
             burner(s, sim_dom(s, weight[i], 0));
         }
         fluid(n, weight, cpus, share);
-        sim_run(s, 5 * SEC);
+        sim_run(s, 10 * SEC);
         for (u32 i = 0; i < n; i++) {
-            double got = sim_share(&s->unit[i], 5 * SEC);
+            double got = sim_share(&s->unit[i], 10 * SEC);
 
             if (got < 100 * share[i] - 2 || got > 100 * share[i] + 2) {
                 panic("seed %u, %u CPUs, unit %u of %u, weight %u: %.2f instead of %.2f", (u32)seed,
@@ -648,7 +691,7 @@ static void timer_rests(void **state)
     assert_true(s->timer_at != 0);
     sim_run(s, 500 * MS);
     sim_pause(s, u);
-    sim_run(s, 5 * SEC);
+    sim_run(s, 10 * SEC);
     assert_true(s->timer_at == 0);
     sim_unpause(s, u);
     assert_true(s->timer_at != 0);
@@ -690,6 +733,7 @@ int main(void)
         cmocka_unit_test(sleeper_leaves_rest),
         cmocka_unit_test(wide_products),
         cmocka_unit_test(weights_of_pinned),
+        cmocka_unit_test(bound_sleeper_leaves_rest),
         cmocka_unit_test(caps_alone),
         cmocka_unit_test(cap_beside_others),
         cmocka_unit_test(cap_changes),
@@ -700,6 +744,7 @@ int main(void)
         cmocka_unit_test(yielders),
         cmocka_unit_test(yielder_beside_burner),
         cmocka_unit_test(boost_on_wake),
+        cmocka_unit_test(boost_ends),
         cmocka_unit_test(displaced_goes_elsewhere),
         cmocka_unit_test(idle_takes_at_once),
         cmocka_unit_test(light_is_not_starved),

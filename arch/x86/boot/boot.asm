@@ -11,7 +11,7 @@ MB1_MAGIC    equ 0x1badb002
 MB1_FLAGS    equ 0x00000003              ; page-aligned modules, memory map
 MB2_MAGIC    equ 0xe85250d6
 IMAGE_OFFSET equ 0xffff82d000000000
-STACK_SIZE   equ 8192
+STACK_SIZE   equ 4096
 
 extern boot_main, __bss_start, __bss_end, __stack_chk_guard
 
@@ -74,9 +74,9 @@ boot_entry32:
         inc     ecx
         cmp     ecx, 4
         jb      .l3
-        mov     dword [boot_l3_image + 320 * 8], boot_l2 + 0x63
+        mov     dword [boot_l3 + 320 * 8], boot_l2 + 0x63 ; the image's: one table serves all three
         mov     dword [boot_l4], boot_l3 + 0x63
-        mov     dword [boot_l4 + 261 * 8], boot_l3_image + 0x63
+        mov     dword [boot_l4 + 261 * 8], boot_l3 + 0x63
         mov     dword [boot_l4 + 262 * 8], boot_l3 + 0x63
 
         mov     eax, boot_l4
@@ -132,7 +132,6 @@ no_long_mode_text:
 section .boot.bss nobits alloc noexec write align=4096
 boot_l4:        resb 4096
 boot_l3:        resb 4096
-boot_l3_image:  resb 4096
 boot_l2:        resb 4 * 4096
 boot_stack:     resb STACK_SIZE
 boot_stack_top:

@@ -90,6 +90,16 @@ static void set_affinity(struct domain *d, const struct plan *p)
     }
 }
 
+static bool name_is_taken(const char *name)
+{
+    list_for_each(l, &domain_list) {
+        if (strcmp(list_entry(l, struct domain, link)->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void make_domain(domid_t domid, const struct plan *p)
 {
     struct build_image img = {
@@ -103,6 +113,10 @@ static void make_domain(domid_t domid, const struct plan *p)
     const char *why;
     int rc;
 
+    if (name_is_taken(p->o.name)) {
+        log_error("domain %u (%s) refused: there is a domain of that name", domid, p->o.name);
+        return;
+    }
     if (!cpumask_intersects(&p->o.cpus, &pool0.cpus)) {
         log_error("domain %u (%s) refused: cpus= names no cpu of Pool-0", domid, p->o.name);
         return;
@@ -125,14 +139,17 @@ static void make_domain(domid_t domid, const struct plan *p)
              d->tot_pages * 4, d->sched.weight, d->sched.cap);
 }
 
-/* What is left for dom0 when all the others have theirs. */
+/* What is left for dom0 when all the others that can be made have theirs. */
 static u64 rest_of_memory(const struct plan *plans, u32 n)
 {
     u64 pages = heap_free_frames(), taken = RESERVE_PAGES + pages / 256;
 
     for (u32 i = 0; i < n; i++) {
-        taken += plans[i].o.memory >> PAGE_SHIFT;
-        taken += plans[i].o.vcpus * 4UL;
+        u64 wanted = (plans[i].o.memory >> PAGE_SHIFT) + plans[i].o.vcpus * 4UL;
+
+        if (taken + wanted < pages) {
+            taken += wanted;
+        }
     }
     return (pages > taken ? pages - taken : 0) << PAGE_SHIFT;
 }

@@ -24,7 +24,7 @@
 #define DESC_LONG (1UL << 53)
 #define DESC_ACCESSED (1UL << 40)
 
-static u64 zero_page[512] __aligned(4096);
+static u64 *zero_page; /* what a window shows where the guest has no table; made for the first vcpu */
 
 /*
  * A descriptor that the CPU may load for ring 3: code or data of DPL 3, not conforming. Anything
@@ -61,6 +61,9 @@ int vcpu_descriptors_init(struct vcpu *v)
 {
     static u64 next = DESC_VIRT;
 
+    if (!zero_page && !(zero_page = page_alloc())) {
+        return -ENOMEM;
+    }
     v->arch.gdt_va = __atomic_fetch_add(&next, 32 * PAGE_SIZE, __ATOMIC_SEQ_CST);
     hv_map(v->arch.gdt_va, virt_to_phys(zero_page), PAGE_SIZE, PTE_HV_RO);
     v->arch.gdt_ptes = hv_pte(v->arch.gdt_va);
