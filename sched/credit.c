@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The credit scheduler. Credit is CPU time in ns: a unit loses what it runs, counted exactly at
- * every switch, and each period (one time slice) gets what it was entitled to in it. Entitlements
- * divide the time of the pool's CPUs by the weights of the domains (a weight is its domain's,
- * whatever the number of its vcpus) and within a domain evenly; who wanted less than that leaves
- * the rest to the others. So the sum of all credit stays the same, and a unit that took more than
- * its due has to wait, whenever it slept. Above 0 a unit is UNDER, else OVER; an UNDER unit that
- * wakes is BOOSTed for a third of a slice. A cap is a budget of the domain that each period
- * refills. Pure: owns the private areas of pool, domains and units; the caller holds the pool's
- * lock around every call.
+ * The credit scheduler: its decisions. Credit is CPU time in ns: a unit loses what it runs, counted
+ * exactly at every switch, and each period (a time slice) gets what it was entitled to in it. That
+ * is the time of the pool's CPUs divided by the weights of the domains (a weight is its domain's,
+ * however many vcpus it has), and within a domain evenly; what one did not want goes to the others.
+ * Credit above 0 is UNDER, else OVER; who wakes UNDER has BOOST for a third of a slice. A cap is a
+ * budget of the domain that each period refills; without it the domain is parked.
+ *
+ * Pure. Owns the private areas of pool, domains and units, all under the pool's lock.
  */
 #include "credit.h"
 
@@ -26,7 +25,7 @@ static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
     struct credit_unit *c = priv(u);
     s64 slice;
 
-    c->left = MIN(c->left, MAX(10 * c->claim.grant, NSEC_PER_MSEC));
+    c->left = MIN(MIN(c->left, tslice(p)), MAX(10 * c->claim.grant, NSEC_PER_MSEC));
     slice = c->left;
     if (c->pri == BOOST) {
         slice = MIN(slice, tslice(p) / 3);
@@ -37,8 +36,7 @@ static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
     return MAX(slice, MIN_SLICE);
 }
 
-/* The domain's budget is used up and prev parked: call one after the other of its CPUs that still
- * run it. */
+/* The domain's budget is used up and prev parked: its other CPUs are called one after the other. */
 static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev)
 {
     const struct credit_dom *d = prev ? dom_priv(prev->dom) : NULL;
@@ -78,8 +76,7 @@ static bool misplaced(const struct sched_pool *p, u32 cpu, const struct sched_un
     return !credit_prefers(u, cpu) && cpumask_intersects(&u->soft, &p->idlers);
 }
 
-/* Bring prev, which wants to go on, back among the waiting. What is misplaced waits for
- * switched_out(). */
+/* prev wants to go on: it waits with the others. What is misplaced is left to switched_out(). */
 static void requeue(struct sched_pool *p, u32 cpu, struct sched_unit *u, stime_t now)
 {
     struct credit_unit *c = priv(u);
@@ -231,6 +228,7 @@ static u32 credit_pick_cpu(struct sched_pool *p, const struct sched_unit *u)
 
 /* ---- The period -------------------------------------------------------------------------- */
 
+/* A new budget. */
 static void unpark_dom(struct sched_pool *p, struct credit_dom *d, stime_t now,
                        struct cpumask *tickle)
 {
@@ -324,8 +322,7 @@ static void credit_unit_remove(struct sched_pool *p, struct sched_unit *u, stime
     credit_deactivate(u);
 }
 
-/* Units that may run again wait where they were; returns one idle CPU, which calls the next when it
- * comes. */
+/* Parked units wait where they were. Returns one idle CPU, which calls the next when it comes. */
 static u32 release(struct sched_pool *p, struct credit_dom *d, stime_t now)
 {
     u32 idle = NO_CPU;

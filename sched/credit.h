@@ -55,9 +55,8 @@ struct credit_pool {
     stime_t accounted;                     /* the period began */
     struct cpumask waiting[NR_PRIORITIES]; /* CPUs on whose queue somebody waits */
     u32 nr_groups;
-    struct cpumask
-        group[CREDIT_GROUPS]; /* hard affinities of active units: neither one CPU nor all */
-    struct cpumask bound;     /* CPUs that some active unit is bound to alone */
+    /* hard affinities of active units: single CPUs; wider ones but not all CPUs */
+    struct cpumask bound, group[CREDIT_GROUPS];
     struct run_queue queue[NR_CPUS];
 };
 
@@ -119,26 +118,29 @@ static inline s64 clamp(s64 x, s64 low, s64 high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* credit_account.c */
-/* Bring the budget up to date. */
-void credit_spend(struct sched_dom *d, stime_t now);
-bool credit_out_of_budget(struct sched_dom *d, stime_t now);
-void credit_refill(const struct sched_pool *p, struct sched_dom *d, stime_t now);
-void credit_charge(struct sched_unit *u, stime_t now);
-void credit_deactivate(struct sched_unit *u);
-void credit_want(struct sched_pool *p, struct sched_unit *u, stime_t now);
+/* credit_account.c: time and entitlement. */
+void credit_charge(struct sched_unit *u, stime_t now); /* what it ran until now */
+void credit_want(struct sched_pool *p, struct sched_unit *u, stime_t now); /* a CPU, from now on */
 void credit_unwant(struct credit_unit *c, stime_t now);
-void credit_account(struct sched_pool *p, stime_t now);
+void credit_deactivate(struct sched_unit *u);           /* the period does not count it any more */
+void credit_account(struct sched_pool *p, stime_t now); /* a period is over: grant */
+void credit_spend(struct sched_dom *d, stime_t now);    /* before nr_running or cap change */
+void credit_refill(const struct sched_pool *p, struct sched_dom *d, stime_t now);
+bool credit_out_of_budget(struct sched_dom *d, stime_t now);
 
-/* credit_queue.c */
+/* credit_queue.c: who waits where. A unit is queued, parked, running or asleep. */
 void credit_enqueue(struct sched_pool *p, struct sched_unit *u, u32 cpu, bool first);
 void credit_dequeue(struct sched_pool *p, struct sched_unit *u);
 void credit_park(struct sched_unit *u, stime_t now);
 void credit_unpark(struct sched_unit *u);
-bool credit_prefers(const struct sched_unit *u, u32 cpu);
-u32 credit_find_idle(const struct sched_pool *p, const struct sched_unit *u);
+/* What a running unit counts as at the moment. */
 u8 credit_running_pri(const struct sched_pool *p, const struct sched_unit *u, stime_t now);
+bool credit_prefers(const struct sched_unit *u, u32 cpu);
+/* The best idle CPU or NO_CPU; the CPU where it displaces the least or waits the shortest. */
+u32 credit_find_idle(const struct sched_pool *p, const struct sched_unit *u);
 u32 credit_find_busy(const struct sched_pool *p, const struct sched_unit *u, stime_t now);
+/* Queue it at the best of these; returns the CPU to call, or NO_CPU. */
 u32 credit_place(struct sched_pool *p, struct sched_unit *u, stime_t now);
+/* Whom a CPU runs best, from its queue or, down to priority `worst`, another's. It stays queued. */
 struct sched_unit *credit_select(struct sched_pool *p, u32 cpu, u32 worst, stime_t now);
 u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now);

@@ -180,7 +180,7 @@ static void claim_of_dom(struct credit_dom *d, s64 elapsed)
 {
     const struct sched_dom *dom = dom_of(d);
 
-    d->claim.weight = dom->weight;
+    d->claim.weight = MAX(dom->weight, 1u);
     d->claim.peak = 0;
     list_for_each(l, &d->units) {
         d->claim.peak += active_unit(l)->claim.peak;
@@ -259,8 +259,7 @@ static void find_groups(struct sched_pool *p, struct credit_pool *cp)
     }
 }
 
-/* In a group a unit weighs as much of its domain's weight as of its domain's grant it got; all, for
- * a start. */
+/* In a group a unit has that part of its domain's weight that it got of its domain's grant. */
 static s64 weigh_bound(struct credit_pool *cp, const struct cpumask *mask)
 {
     s64 sum = 0;
@@ -286,8 +285,8 @@ static s64 granted(struct credit_pool *cp, const struct cpumask *mask)
 
 /*
  * Units that are bound to a few CPUs can't get more than these have, whatever their weight is. Then
- * they divide that among themselves, and what they can't get is left to the others. True: it was
- * so.
+ * they divide that among themselves, and what they can't get is left to the others. Returns
+ * whether.
  */
 static bool limit_group(struct credit_pool *cp, const struct cpumask *mask, s64 total)
 {

@@ -206,8 +206,7 @@ u32 credit_place(struct sched_pool *p, struct sched_unit *u, stime_t now)
 
 /* ---- Choosing ---------------------------------------------------------------------------- */
 
-/* The first that may run, of one priority on this CPU's own queue. Those out of budget are parked
- * by the way. */
+/* The first of a priority on this CPU's own queue. Those without a budget are parked by the way. */
 static struct sched_unit *first_of(struct sched_pool *p, u32 cpu, u32 pri, stime_t now)
 {
     list_for_each_safe(l, next, &pool_priv(p)->queue[cpu].waiting[pri]) {
@@ -231,8 +230,10 @@ static bool may_steal(const struct sched_pool *p, const struct sched_unit *u, u3
     return idle || now - u->last_run >= p->params.migr_delay_us * NSEC_PER_USEC;
 }
 
-/* One of that priority from another CPU's queue; rather one that prefers to be here. A CPU that
- * comes keeps its. */
+/*
+ * One of that priority from another CPU's queue; rather one that prefers to be here. A CPU that was
+ * called for the sake of the only one keeps it.
+ */
 static struct sched_unit *steal(struct sched_pool *p, u32 cpu, u32 pri, stime_t now, bool idle)
 {
     struct credit_pool *cp = pool_priv(p);
@@ -304,19 +305,32 @@ static u32 idle_for(struct sched_pool *p, u32 cpu, const struct sched_unit *prev
     return NO_CPU;
 }
 
-/* The idle CPU to call, if somebody who may run there waits here or, when this CPU was idle itself,
- * anywhere. */
-static u32 idle_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+/* Called while idle: an idle CPU for anybody who waits anywhere. */
+static u32 idle_for_all(struct sched_pool *p, stime_t now)
 {
     struct credit_pool *cp = pool_priv(p);
+
+    for (u32 pri = BOOST; pri < NR_PRIORITIES; pri++) {
+        cpumask_for_each(cpu, &cp->waiting[pri]) {
+            u32 idle = called(p, cpu) ? NO_CPU : idle_for(p, cpu, NULL, now);
+
+            if (idle != NO_CPU) {
+                return idle;
+            }
+        }
+    }
+    return NO_CPU;
+}
+
+static u32 idle_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+{
     u32 idle = NO_CPU;
 
-    if (cp->queue[cpu].nr) {
+    if (pool_priv(p)->queue[cpu].nr) {
         idle = idle_for(p, cpu, prev, now);
     }
-    for (u32 i = prev ? NR_CPUS : cpumask_first(&p->cpus); idle == NO_CPU && i < NR_CPUS;
-         i = cpumask_next(&p->cpus, i + 1)) {
-        idle = cp->queue[i].nr && !called(p, i) ? idle_for(p, i, NULL, now) : NO_CPU;
+    if (!prev && idle == NO_CPU) {
+        idle = idle_for_all(p, now);
     }
     if (idle != NO_CPU) {
         cpumask_clear(&p->idlers, idle);

@@ -10,7 +10,6 @@
 #define PTE_RW 0x63UL    /* and writable */
 #define PTE_TABLE 0x67UL /* and for user mode: an entry above L1 */
 #define PTE_ADDRESS 0x000ffffffffff000UL
-#define CR_OWN (1UL << 63)
 
 /* A vector of the frame that a handler of ours took last; see caught(). */
 #define NOTHING_CAUGHT 999U

@@ -513,6 +513,30 @@ static void soft_affinity(void **state)
     sim_free(s);
 }
 
+/* Two threads per core: whole cores are taken first. */
+static void idle_cores_first(void **state)
+{
+    static struct topology t = {
+        .nr_cpus = 8, .nr_sockets = 2, .cores_per_socket = 2, .threads_per_core = 2
+    };
+    struct sim *s = sim_new(&sched_credit, 8, 1);
+    u32 cores = 0;
+
+    (void)state;
+    for (u32 cpu = 0; cpu < 8; cpu++) {
+        t.cpu[cpu] = (struct topology_cpu){ cpu, cpu / 4, cpu / 2 % 2, cpu % 2 };
+    }
+    s->pool.topology = &t;
+    sim_run(s, 1 * MS);
+    for (u32 i = 0; i < 4; i++) {
+        sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_burner, 0, 0);
+        sim_run(s, 1 * MS);
+        cores |= 1U << s->unit[i].unit.cpu / 2;
+    }
+    assert_int_equal(cores, 15);
+    sim_free(s);
+}
+
 /* A burner comes back to the CPU it prefers. */
 static void soft_affinity_returns(void **state)
 {
@@ -752,6 +776,7 @@ int main(void)
         cmocka_unit_test(ratelimit),
         cmocka_unit_test(soft_affinity),
         cmocka_unit_test(soft_affinity_returns),
+        cmocka_unit_test(idle_cores_first),
         cmocka_unit_test(random_scenarios),
         cmocka_unit_test(random_burners),
         cmocka_unit_test(timer_rests),

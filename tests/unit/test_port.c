@@ -195,7 +195,7 @@ static void test_connect_close(void **state)
 
     evtchn_port_disconnect(&end[0], port, &end[1]);
     expect_status(0, port, EVTCHNSTAT_closed, 0);
-    expect_status(1, rport, EVTCHNSTAT_unbound, 0);
+    expect_status(1, rport, EVTCHNSTAT_unbound, 3);
     assert_int_equal(status_of(1, rport, &st, &remote), 0);
     assert_int_equal(st.u.unbound.dom, 1);
     assert_null(remote);
@@ -327,7 +327,9 @@ static int model_close(u32 d, u32 port)
         return -EINVAL;
     }
     if (old.status == EVTCHNSTAT_interdomain) {
-        model[old.rdom][old.rport] = (struct model_port){ EVTCHNSTAT_unbound, 0, 0, d, 0 };
+        u32 vcpu = model[old.rdom][old.rport].vcpu; /* stays */
+
+        model[old.rdom][old.rport] = (struct model_port){ EVTCHNSTAT_unbound, vcpu, 0, d, 0 };
     }
     model[d][port] = (struct model_port){ 0 };
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: arch/x86/cpu/timer.c lib/timer_heap.c */
+/* sources: lib/spinlock.c arch/x86/cpu/timer.c lib/timer_heap.c */
 /*
  * Timers of several pcpus. A "pcpu" here is a stack area as the hypervisor lays it out, on which a
  * function is run (this_pcpu() goes by rsp); clock, hardware and softirqs are played by this file.
