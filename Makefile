@@ -136,19 +136,38 @@ $(O)/guests/%.elf: $$(addprefix $(O)/obj/,$$(GUEST_LIB) $$(call guest_obj,%)) gu
 	$(Q)$(LD) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^)
 
 # Tests on the host; a test's first lines name the sources that it links: /* sources: a.c b.c */
-unit_sources = $(shell $(AWK) '/sources:/ { on = 1; sub(/.*sources:/, "") } on { end = sub(/\*\/.*/, ""); \
+# Those with a line /* tsan */ are built and run once more, under the thread sanitizer.
+host_sources = $(shell $(AWK) '/sources:/ { on = 1; sub(/.*sources:/, "") } on { end = sub(/\*\/.*/, ""); \
 	gsub(/ \* /, ""); print } end { exit }' $(1))
-$(O)/unit/%: tests/unit/%.c $$(call unit_sources,tests/unit/$$*.c) $(wildcard tests/unit/host.c)
+host_obj = $(patsubst %.c,$(O)/unit/$(1)/%.o,$(2) $(call host_sources,$(2)) $(3))
+host_flags = $(subst address$(comma)undefined,$(1),$(UNIT_CFLAGS)) -Wno-unknown-warning-option
+TSAN := $(patsubst tests/unit/%.c,$(O)/unit/%.tsan,$(shell grep -lx '/\* tsan \*/' tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+UNIT += $(TSAN)
+$(O)/unit/flags: FORCE
+	$(Q)mkdir -p $(@D); echo '$(HOSTCC) $(UNIT_CFLAGS)' | cmp -s - $@ || echo '$(HOSTCC) $(UNIT_CFLAGS)' >$@
+
+$(O)/unit/asan/%.o: %.c $(O)/unit/flags
 	$(call say,HOSTCC,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -MMD -MP -MT $@ -o $@ $(filter %.c,$^) -lcmocka
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/unit/tsan/%.o: %.c $(O)/unit/flags
+	$(call say,TSAN,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(call host_flags,thread) -MMD -MP -c -o $@ $<
+
+$(O)/unit/fuzz/%.o: %.c $(O)/unit/flags
+	$(call say,CLANG,$<)
+	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -MMD -MP -c -o $@ $<
+
+$(filter-out $(TSAN),$(UNIT)): $(O)/unit/%: $$(call host_obj,asan,tests/unit/$$*.c,tests/unit/host.c)
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $^ -lcmocka
+
+$(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,tests/unit/host.c)
+	$(Q)$(HOSTCC) $(call host_flags,thread) -o $@ $^ -lcmocka
 
 # libFuzzer harnesses name their sources in the same way
-FUZZ := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-$(O)/fuzz/%: tests/fuzz/%.c $$(call unit_sources,tests/fuzz/$$*.c) $(wildcard tests/fuzz/*.h)
-	$(call say,CLANG,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)clang $(subst address$(comma),fuzzer$(comma)address$(comma),$(UNIT_CFLAGS)) -Wno-unknown-warning-option -o $@ $(filter %.c,$^)
+$(FUZZ): $(O)/fuzz/%: $$(call host_obj,fuzz,tests/fuzz/$$*.c)
+	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -o $@ $^
 
 .PHONY: unit fuzz qemu-check lint check oracle
 fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each

@@ -87,7 +87,7 @@ int vcpu_create(struct domain *d, u32 id)
     v->id = id;
     v->pause_flags = VPF_DOWN;
     v->info_mfn = INVALID_MFN;
-    v->info = first_info(d, id);
+    v->info = v->first_info = first_info(d, id);
     if (!v->info) {
         page_free(v);
         return -ENOMEM;
@@ -127,8 +127,8 @@ void vcpu_destroy(struct vcpu *v)
     timer_kill(&v->oneshot);
     timer_kill(&v->poll_timer);
     arch_vcpu_destroy(v);
-    if (v->id >= XEN_LEGACY_MAX_VCPUS && v->info_mfn.n == INVALID_MFN.n) {
-        page_free(v->info);
+    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
+        page_free(v->first_info);
     }
     page_free(v);
 }

@@ -20,7 +20,7 @@ FLOORS = {
     "arch/x86/cpu": 0,
     "lib": 0,
 }
-PURE = re.compile(r"lib/.*|sched/(credit|null|rtds|sedf|gang|group)\.c|evtchn/(twolevel|port|fifo)\.c"
+PURE = re.compile(r"lib/.*|sched/(credit(_queue|_account)?|null|rtds|sedf|gang|group)\.c|evtchn/(twolevel|port|fifo)\.c"
                   r"|arch/x86/boot/multiboot\.c|arch/x86/cpu/(acpi|apicid)\.c"
                   r"|arch/x86/pv/decode\.c")
 # What the compiler calls, our own panic and the pause in a spinlock are everyone's.

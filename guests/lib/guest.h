@@ -49,7 +49,8 @@ struct frame {
 /* ---- given by the guest ---- */
 
 extern const char guest_name[];
-/* NULL when all went well, else why not. The runtime prints it and powers off. */
+/* NULL when all went well, else why not. The runtime prints it and powers off, or
+ * reboots if "reboot" is on the command line. */
 const char *guest_main(void);
 
 /* ---- start.c: start of day, end of day, memory ---- */

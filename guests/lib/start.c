@@ -63,7 +63,7 @@ void guest_exit(const char *failure)
     }
     /* The console may be a slow serial line that the machine's end would cut off. */
     clock_sleep(20 * MS);
-    guest_shutdown(SHUTDOWN_poweroff);
+    guest_shutdown(arg_flag("reboot") ? SHUTDOWN_reboot : SHUTDOWN_poweroff);
 }
 
 /* Called by start.asm on the stack of vcpu 0. */

@@ -29,7 +29,8 @@ struct vcpu {
     u32 id;
     u32 pause_flags;        /* atomic */
     struct vcpu_info *info; /* shared with the guest: hypervisor mapping. Untrusted contents. */
-    mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before */
+    mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before; mmu_lock */
+    struct vcpu_info *first_info; /* where it was before that; stays, as senders may hold on to it */
     bool initialised;       /* has a context: VCPUOP_initialise was done */
     bool nmi_pending;        /* VCPUOP_send_nmi; goes to the guest before events do */
     bool polling;           /* in SCHEDOP_poll */

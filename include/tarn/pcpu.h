@@ -37,6 +37,7 @@ struct pcpu {
     void *tss;
     paddr_t gdt_pa;
     stime_t timer_programmed; /* deadline in the hardware, STIME_MAX if none */
+    u64 dr7;                  /* what the hardware holds: of a guest that may be gone */
     struct timer_queue {
         struct spinlock lock; /* leaf */
         struct timer_heap heap;

@@ -124,6 +124,13 @@ class Tarn:
         complete = self.output.rpartition("\n")[0].split("\n")
         return [line for line in complete if re.search(pattern, line)]
 
+    def expect_past(self, pattern):
+        """The groups of the pattern's first match in what was said already."""
+        match = re.search(pattern, self.output, re.M)
+        if not match:
+            self.fail(f"{pattern!r} was not said")
+        return match.groups()
+
     def fail(self, why):
         tail = "\n".join(self.output.split("\n")[-40:])
         raise AssertionError(f"{why}\n--- {' '.join(self.args)}\n--- serial line, its end:\n{tail}")

@@ -138,6 +138,7 @@ void desc_load(struct pcpu *p)
     wrmsr(MSR_STAR, (u64)SEL_FLAT_CS32 << 48 | (u64)SEL_HV_CS << 32);
     wrmsr(MSR_LSTAR, (u64)syscall_entry);
     wrmsr(MSR_CSTAR, (u64)syscall32_entry);
+    wrmsr(MSR_SYSENTER_CS, 0); /* SYSENTER is a #GP, whatever the firmware left */
     wrmsr(MSR_FMASK, X86_TF | X86_IF | X86_DF | X86_IOPL | X86_NT | X86_RF | X86_AC);
     wrmsr(MSR_GS_BASE, 0);
     wrmsr(MSR_KERNEL_GS_BASE, (u64)p);

@@ -71,6 +71,7 @@ static __noreturn void stand_still(void)
 
 void machine_halt(void)
 {
+    log_error("machine halted");
     machine_stop_others();
     stand_still();
 }

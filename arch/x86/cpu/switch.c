@@ -149,7 +149,8 @@ static void load_address_space(struct pcpu *p, struct vcpu *next)
 {
     struct vcpu *old = p->loaded;
 
-    if (next->arch.cr3 == p->loaded_cr3) {
+    /* Elsewhere in the meantime, its flushes didn't come here. */
+    if (next->arch.cr3 == p->loaded_cr3 && next->arch.loaded_on == p->id) {
         return;
     }
     arch_vcpu_load_cr3(next);
@@ -190,6 +191,7 @@ void vcpu_load_debugreg(u64 reg, u64 value)
         __asm__ volatile("mov %0, %%dr6" : : "r"(value));
         break;
     default:
+        this_pcpu()->dr7 = value;
         __asm__ volatile("mov %0, %%dr7" : : "r"(value));
     }
 }
@@ -206,7 +208,7 @@ static void load_debug_registers(const struct vcpu *v)
 static void load_state(struct pcpu *p, struct vcpu *next)
 {
     struct arch_vcpu *a = &next->arch;
-    bool debug = (p->loaded && (p->loaded->arch.debugreg[7] & 0xff)) || (a->debugreg[7] & 0xff);
+    bool debug = ((p->dr7 | a->debugreg[7]) & 0xff) != 0;
 
     load_address_space(p, next);
     load_descriptors(p, next);
@@ -233,6 +235,7 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
         if (p->loaded != next || next->arch.loaded_on != p->id) {
             load_state(p, next);
         } else {
+            load_address_space(p, next);
             fpu_load_ts(next);
         }
     }

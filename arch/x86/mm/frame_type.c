@@ -248,7 +248,7 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
     } while (!atomic_cmpxchg(&f->type, &old, new));
 
     if (new &FT_VALIDATED) {
-        if ((old & FT_COUNT) == 0 && is_table_type(old)) {
+        if ((old & FT_COUNT) == 0 && (is_table_type(old) || (old & FT_MASK) == FT_DESC)) {
             flush_former_use(f, old, d);
         }
         return 0;

@@ -292,6 +292,9 @@ mfn_t domain_alloc_frames(struct domain *d, u32 order)
     spin_unlock(&d->page_lock);
 
     f = heap_alloc(order);
+    if (f != BUDDY_NIL) {
+        memset(mfn_to_virt(MFN(f)), 0, PAGE_SIZE << order); /* whoever had it: nothing of it shows */
+    }
     spin_lock(&d->page_lock);
     if (f == BUDDY_NIL) {
         d->tot_pages -= n;

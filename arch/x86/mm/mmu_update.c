@@ -186,23 +186,20 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
     return rc;
 }
 
-/* vcpus named by a guest's bitmap, as the pcpus whose TLBs may hold their entries. */
+/*
+ * vcpus named by a guest's bitmap. They are on their way from one pcpu to another while we look, and
+ * may come back to one where they left entries: so it is all or none.
+ */
 static int flush_vcpus(struct domain *d, u64 bitmap_va)
 {
     u64 bits[MAX_VCPUS / 64] = { 0 };
-    struct cpumask mask;
 
     if (copy_from_guest(bits, bitmap_va, DIV_ROUND_UP(d->max_vcpus, 8u))) {
         return -EFAULT;
     }
-    cpumask_clear_all(&mask);
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        if (bits[i / 64] >> (i % 64) & 1) {
-            cpumask_set(&mask, d->vcpu[i]->unit.cpu);
-        }
+    if (bits[0] | bits[1]) {
+        tlb_flush_mask(&d->arch.dirty_cpus);
     }
-    mask = cpumask_and(&mask, &d->arch.dirty_cpus);
-    tlb_flush_mask(&mask);
     return 0;
 }
 

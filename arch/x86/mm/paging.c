@@ -6,6 +6,7 @@
  * L4 is made.
  */
 #include <tarn/boot_info.h>
+#include <tarn/domain.h>
 #include <tarn/page.h>
 #include <tarn/softirq.h>
 #include <x86/asm.h>
@@ -174,9 +175,28 @@ const void *map_firmware(paddr_t pa, size_t len)
     return pa < 1UL << 40 ? ioremap_uc(pa, len) : NULL;
 }
 
+/*
+ * While idle a pcpu keeps the tables of the guest it had last, which nothing holds for it: who asks
+ * for a flush may be about to use them for something else. So it leaves them.
+ */
+static void leave_guest_tables(struct pcpu *p)
+{
+    p->loaded_cr3 = virt_to_phys(hv_l4);
+    write_cr3(p->loaded_cr3);
+    if (p->loaded) {
+        clear_bit(p->id, p->loaded->domain->arch.dirty_cpus.bits);
+    }
+}
+
 void tlb_flush_local(void)
 {
-    write_cr3(read_cr3());
+    struct pcpu *p = this_pcpu();
+
+    if (p->curr == p->idle) {
+        leave_guest_tables(p);
+    } else {
+        write_cr3(read_cr3());
+    }
 }
 
 void tlb_flush_answer(void)

@@ -34,9 +34,10 @@ section .text
 %endmacro
 
 ; A guest's alignment-check flag would open SMAP for us, and its direction flag would turn string copies.
-%macro CLEAN_FLAGS 0
+; %1: where its flags were saved. Needs a stack: not while rsp is at a vcpu's regs, with host_rsp right below.
+%macro CLEAN_FLAGS 1
         cld
-        test    byte [rsp + REGS_rflags - VCPU_regs + 2], 4
+        test    byte [%1 + 2], 4
         jz      %%done
         push    2
         popfq
@@ -224,22 +225,22 @@ stub_%1:
 
 trap_common:
         PUSH_REGS
-        CLEAN_FLAGS
         test    byte [rsp + REGS_cs - VCPU_regs], 3
         jz      from_hypervisor
         lea     rbx, [rsp - VCPU_regs]
         mov     rsp, [rbx + VCPU_host_rsp]
+        CLEAN_FLAGS rbx + REGS_rflags
         lea     rdi, [rbx + VCPU_regs]
         call    trap_from_guest
         jmp     return_path
 
 irq_common:
         PUSH_REGS
-        CLEAN_FLAGS
         test    byte [rsp + REGS_cs - VCPU_regs], 3
         jz      .idle
         lea     rbx, [rsp - VCPU_regs]
         mov     rsp, [rbx + VCPU_host_rsp]
+        CLEAN_FLAGS rbx + REGS_rflags
         mov     edi, [rbx + REGS_entry_vector]
         call    irq_dispatch
         jmp     return_path
@@ -250,7 +251,7 @@ irq_common:
 ; #DB, NMI, #DF and #MC come on stacks of their own: from a guest, move the frame into the vcpu first.
 ist_common:
         PUSH_REGS
-        CLEAN_FLAGS
+        CLEAN_FLAGS rsp + REGS_rflags - VCPU_regs
         test    byte [rsp + REGS_cs - VCPU_regs], 3
         jz      from_hypervisor
         mov     rax, rsp
@@ -268,6 +269,7 @@ ist_common:
 
 ; A fault of our own: the exception table knows it, or it is a bug. Stacks here are 16-byte aligned.
 from_hypervisor:
+        CLEAN_FLAGS rsp + REGS_rflags - VCPU_regs
         mov     rdi, rsp
         call    trap_from_hypervisor
 back_to_hypervisor:

@@ -41,7 +41,8 @@ static void idle_wait(void)
 struct vcpu *exit_work(void)
 {
     struct pcpu *p = this_pcpu();
-    bool bounced = false;
+    /* Once: another vcpu of the guest could raise it for ever. */
+    const struct vcpu *bounced = NULL, *interrupted = NULL;
 
     for (;;) {
         struct vcpu *v;
@@ -53,12 +54,14 @@ struct vcpu *exit_work(void)
         v = p->curr;
         if (v == p->idle) {
             idle_wait();
-            bounced = false;
-        } else if (unlikely(v->nmi_pending) && v->arch.traps[TRAP_NMI].address) {
+            bounced = interrupted = NULL;
+        } else if (unlikely(v->nmi_pending) && v != interrupted &&
+                   v->arch.traps[TRAP_NMI].address) {
+            interrupted = v;
             v->nmi_pending = false;
             inject_trap(v, TRAP_NMI, 0);
-        } else if (!bounced && vcpu_event_deliverable(v)) {
-            bounced = true; /* once: another vcpu of the guest could raise it for ever */
+        } else if (v != bounced && vcpu_event_deliverable(v)) {
+            bounced = v;
             bounce_event(v);
         } else {
             return v;

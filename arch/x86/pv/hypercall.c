@@ -5,7 +5,9 @@
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
+#include <tarn/pcpu.h>
 #include <tarn/softirq.h>
+#include <tarn/time.h>
 #include <x86/pv.h>
 
 static long do_nothing_here(void)
@@ -57,9 +59,12 @@ long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4)
     return nr; /* becomes rax */
 }
 
+/* With interrupts off the timer can't say that it's due: its deadline does. */
 bool hypercall_should_yield(void)
 {
-    return READ_ONCE(this_pcpu()->softirq_pending) != 0;
+    const struct pcpu *p = this_pcpu();
+
+    return READ_ONCE(p->softirq_pending) != 0 || now() >= p->timer_programmed;
 }
 
 /* Those that change the caller's registers, or would nest. */

@@ -197,12 +197,19 @@ static void guest_device_not_available(struct vcpu *v)
     inject_trap(v, TRAP_NM, 0);
 }
 
-static void guest_debug(struct vcpu *v)
+static u64 take_dr6(void)
 {
     u64 dr6;
 
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0UL));
+    return dr6;
+}
+
+static void guest_debug(struct vcpu *v)
+{
+    u64 dr6 = take_dr6();
+
     v->arch.debugreg[6] = (v->arch.debugreg[6] & ~0xe00fUL) | (dr6 & 0xe00fUL);
     inject_trap(v, TRAP_DB, 0);
 }
@@ -258,6 +265,12 @@ void trap_from_hypervisor(struct cpu_user_regs *regs)
 
     if (regs->entry_vector == TRAP_NMI) {
         nmi_dispatch(regs);
+        return;
+    }
+    /* A guest's breakpoint on its memory that we access for it, or one that its load of ss put off
+     * until it was in here. */
+    if (regs->entry_vector == TRAP_DB) {
+        (void)take_dr6();
         return;
     }
     if (fixup && (regs->entry_vector == TRAP_PF ||

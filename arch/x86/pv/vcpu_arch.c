@@ -163,23 +163,21 @@ int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset)
     if (offset > PAGE_SIZE - sizeof(*info)) {
         return -ENXIO;
     }
-    if (offset % 8 || v->info_mfn.n != INVALID_MFN.n ||
-        (v != current && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
+    if (offset % 8 || (v != current && !(READ_ONCE(v->pause_flags) & VPF_DOWN))) {
         return -EINVAL;
     }
-    mmu_lock(d);
-    rc = frame_get_and_type(mfn, FT_WRITABLE, d);
+    mmu_lock(d); /* two may try at once */
+    rc = v->info_mfn.n == INVALID_MFN.n ? frame_get_and_type(mfn, FT_WRITABLE, d) : -EINVAL;
+    if (rc == 0) {
+        v->info_mfn = mfn;
+    }
     mmu_unlock(d);
     if (rc) {
         return -EINVAL;
     }
     info = (struct vcpu_info *)((u8 *)mfn_to_virt(mfn) + offset);
     memcpy(info, v->info, sizeof(*info));
-    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
-        page_free(v->info);
-    }
-    v->info_mfn = mfn;
-    atomic_store(&v->info, info);
+    atomic_store(&v->info, info); /* who sends an event right now may still use the old place */
     info->evtchn_upcall_pending = 1;
     info->evtchn_pending_sel = ~0UL;
     vcpu_kick(v);
