@@ -25,7 +25,7 @@ static void periodic_fired(void *arg)
     struct vcpu *v = arg;
 
     vcpu_send_virq(v, VIRQ_TIMER);
-    if (v->periodic_period) {
+    if (v->periodic_period && READ_ONCE(v->unit.running)) { /* else vcpu_periodic_start does it */
         v->periodic_last = MAX(v->periodic_last + v->periodic_period, now() - v->periodic_period);
         timer_arm(&v->periodic, v->periodic_last + v->periodic_period);
     }

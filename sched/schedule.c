@@ -221,6 +221,7 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
     cpu->curr = next;
     context_switch(prev, next);
     if (prev != cpu->idle) {
+        vcpu_periodic_stop(prev); /* not later: it may run elsewhere, and its timer with it */
         prev->unit.running = false;
         prev->unit.last_run = t;
         if (p->ops->switched_out) {
@@ -231,11 +232,8 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
 }
 
 /* What a switch brings with it that may want other locks. */
-static void after_switch(struct pcpu *cpu, struct vcpu *prev, struct vcpu *next)
+static void after_switch(struct pcpu *cpu, struct vcpu *next)
 {
-    if (prev != cpu->idle) {
-        vcpu_periodic_stop(prev);
-    }
     if (next != cpu->idle) {
         vcpu_periodic_start(next);
         vcpu_show_runstate(next);
@@ -271,7 +269,7 @@ void schedule(void)
     tickle(dec.tickle);
     tickle(other);
     if (next != prev) {
-        after_switch(cpu, prev, next);
+        after_switch(cpu, next);
     }
 }
 

@@ -46,5 +46,6 @@ if [ "$mode" = debug ]; then
     gdb -q "$O/tarn.elf" -ex "target remote 127.0.0.1:$gdb_port" -x tools/gdb/tarn.gdb
     exit
 fi
+echo "run: QEMU with ${SMP:-8 CPUs on 2 sockets}, ${MEM:-512} MiB; Ctrl-C leaves"
 # shellcheck disable=SC2086
 exec "$@" ${QEMU_ARGS:-} -serial stdio

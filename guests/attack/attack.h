@@ -27,6 +27,7 @@ const char *attack_watch(void);
 const char *attack_forged(void);
 const char *attack_endless(void);
 const char *attack_timers(void);
+const char *attack_teardown(void);
 const char *attack_base_race(void);
 const char *attack_type_race(void);
 const char *attack_info_race(void);

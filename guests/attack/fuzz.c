@@ -54,10 +54,42 @@ static unsigned long some_mfn(struct dice *d)
 static unsigned long some_number(struct dice *d)
 {
     static const unsigned long numbers[] = {
-        0, 1, 2, 3, 7, 8, 16, 31, 32, 63, 64, 127, 128, 255, 256, 512, 4095, 4096, 7168, 8192,
-        65535, 0x7ff0, 0x7fff, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff,
-        0x8000000000000000, ~0UL, 0xffff800000000000, 0xffff830000000000, 0xffff87fffffff000,
-        0x7ffffffff000, 0x800000000000, 0xffff880000000000,
+        0,
+        1,
+        2,
+        3,
+        7,
+        8,
+        16,
+        31,
+        32,
+        63,
+        64,
+        127,
+        128,
+        255,
+        256,
+        512,
+        4095,
+        4096,
+        7168,
+        8192,
+        65535,
+        0x7ff0,
+        0x7fff,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        0x100000000,
+        0x7fffffffffffffff,
+        0x8000000000000000,
+        ~0UL,
+        0xffff800000000000,
+        0xffff830000000000,
+        0xffff87fffffff000,
+        0x7ffffffff000,
+        0x800000000000,
+        0xffff880000000000,
     };
 
     return below(d, 4) ? numbers[below(d, sizeof(numbers) / sizeof(numbers[0]))] : roll(d);
@@ -127,7 +159,8 @@ static void call_mmu_update(struct dice *d)
 
 static void call_update_va(struct dice *d)
 {
-    unsigned long va = below(d, 8) ? ARG(pages[below(d, NR_PAGES)]) : 0xffff800000000000 + roll(d) % (1UL << 43);
+    unsigned long va = below(d, 8) ? ARG(pages[below(d, NR_PAGES)])
+                                   : 0xffff800000000000 + roll(d) % (1UL << 43);
     unsigned long scope = below(d, 4) == 0 ? some_va(d) & ~7UL : below(d, 2) ? UVMF_ALL : 0;
 
     hypercall3(__HYPERVISOR_update_va_mapping, va, some_entry(d), below(d, 4) | scope);
@@ -136,11 +169,12 @@ static void call_update_va(struct dice *d)
 static void call_mmuext(struct dice *d)
 {
     static const unsigned int commands[] = {
-        MMUEXT_PIN_L1_TABLE,   MMUEXT_PIN_L2_TABLE,    MMUEXT_PIN_L3_TABLE,   MMUEXT_PIN_L4_TABLE,
-        MMUEXT_UNPIN_TABLE,    MMUEXT_TLB_FLUSH_LOCAL, MMUEXT_INVLPG_LOCAL,   MMUEXT_TLB_FLUSH_MULTI,
-        MMUEXT_INVLPG_MULTI,   MMUEXT_TLB_FLUSH_ALL,   MMUEXT_INVLPG_ALL,     MMUEXT_FLUSH_CACHE,
-        MMUEXT_SET_LDT,        MMUEXT_NEW_USER_BASEPTR, MMUEXT_CLEAR_PAGE,    MMUEXT_COPY_PAGE,
-        MMUEXT_MARK_SUPER,     99,
+        MMUEXT_PIN_L1_TABLE,  MMUEXT_PIN_L2_TABLE,     MMUEXT_PIN_L3_TABLE,
+        MMUEXT_PIN_L4_TABLE,  MMUEXT_UNPIN_TABLE,      MMUEXT_TLB_FLUSH_LOCAL,
+        MMUEXT_INVLPG_LOCAL,  MMUEXT_TLB_FLUSH_MULTI,  MMUEXT_INVLPG_MULTI,
+        MMUEXT_TLB_FLUSH_ALL, MMUEXT_INVLPG_ALL,       MMUEXT_FLUSH_CACHE,
+        MMUEXT_SET_LDT,       MMUEXT_NEW_USER_BASEPTR, MMUEXT_CLEAR_PAGE,
+        MMUEXT_COPY_PAGE,     MMUEXT_MARK_SUPER,       99,
     };
     struct mmuext_op *op = (void *)d->memory;
 
@@ -167,7 +201,8 @@ static void call_event(struct dice *d)
         return;
     }
     for (unsigned int i = 0; i < 4; i++) {
-        ((uint32_t *)d->memory)[i] = below(d, 4) ? (uint32_t)below(d, 64) : (uint32_t)some_number(d);
+        ((uint32_t *)d->memory)[i] = below(d, 4) ? (uint32_t)below(d, 64)
+                                                 : (uint32_t)some_number(d);
     }
     if (cmd == EVTCHNOP_alloc_unbound || cmd == EVTCHNOP_status) {
         *(domid_t *)d->memory = DOMID_SELF;
@@ -177,11 +212,17 @@ static void call_event(struct dice *d)
 
 static void call_vcpu(struct dice *d)
 {
-    static const int commands[] = { VCPUOP_initialise,          VCPUOP_is_up,
-                                    VCPUOP_get_runstate_info,   VCPUOP_register_runstate_memory_area,
-                                    VCPUOP_set_periodic_timer,  VCPUOP_stop_periodic_timer,
-                                    VCPUOP_set_singleshot_timer, VCPUOP_stop_singleshot_timer,
-                                    VCPUOP_send_nmi,            VCPUOP_get_physid, 77 };
+    static const int commands[] = { VCPUOP_initialise,
+                                    VCPUOP_is_up,
+                                    VCPUOP_get_runstate_info,
+                                    VCPUOP_register_runstate_memory_area,
+                                    VCPUOP_set_periodic_timer,
+                                    VCPUOP_stop_periodic_timer,
+                                    VCPUOP_set_singleshot_timer,
+                                    VCPUOP_stop_singleshot_timer,
+                                    VCPUOP_send_nmi,
+                                    VCPUOP_get_physid,
+                                    77 };
 
     fill(d);
     vcpu_op(commands[below(d, sizeof(commands) / sizeof(commands[0]))],
@@ -194,10 +235,12 @@ static void call_cpu(struct dice *d)
     fill(d);
     switch (below(d, 7)) {
     case 0:
-        hypercall2(__HYPERVISOR_set_gdt, ARG(d->memory), below(d, 2) ? below(d, 1024) : some_number(d));
+        hypercall2(__HYPERVISOR_set_gdt, ARG(d->memory),
+                   below(d, 2) ? below(d, 1024) : some_number(d));
         break;
     case 1:
-        hypercall2(__HYPERVISOR_update_descriptor, some_mfn(d) * PAGE_SIZE + 8 * below(d, 512), roll(d));
+        hypercall2(__HYPERVISOR_update_descriptor, some_mfn(d) * PAGE_SIZE + 8 * below(d, 512),
+                   roll(d));
         break;
     case 2:
         hypercall2(__HYPERVISOR_set_segment_base, below(d, 6), some_number(d));
@@ -242,9 +285,13 @@ static void call_misc(struct dice *d)
         break;
     case 5: {
         /* Not those that give memory away. */
-        static const int commands[] = { XENMEM_maximum_ram_page, XENMEM_current_reservation,
-                                        XENMEM_maximum_reservation, XENMEM_machphys_mapping,
-                                        XENMEM_machphys_mfn_list, XENMEM_memory_map, 60 };
+        static const int commands[] = { XENMEM_maximum_ram_page,
+                                        XENMEM_current_reservation,
+                                        XENMEM_maximum_reservation,
+                                        XENMEM_machphys_mapping,
+                                        XENMEM_machphys_mfn_list,
+                                        XENMEM_memory_map,
+                                        60 };
 
         memory_op(commands[below(d, 7)] | (int)(below(d, 4) ? 0 : roll(d) & ~0x3fUL),
                   below(d, 2) ? (void *)d->memory : (void *)some_va(d));
@@ -259,9 +306,13 @@ static void call_misc(struct dice *d)
 /* Nested calls of those that can't hurt ourselves. */
 static void call_multi(struct dice *d)
 {
-    static const unsigned int inner[] = { __HYPERVISOR_xen_version, __HYPERVISOR_multicall,
-                                          __HYPERVISOR_iret, __HYPERVISOR_mmuext_op,
-                                          __HYPERVISOR_get_debugreg, 63, 200 };
+    static const unsigned int inner[] = { __HYPERVISOR_xen_version,
+                                          __HYPERVISOR_multicall,
+                                          __HYPERVISOR_iret,
+                                          __HYPERVISOR_mmuext_op,
+                                          __HYPERVISOR_get_debugreg,
+                                          63,
+                                          200 };
     struct multicall_entry *m = (void *)(d->memory + 32);
 
     fill(d);
@@ -296,7 +347,8 @@ static void let_go(struct dice *d)
 static void fuzz(void)
 {
     unsigned int self = vcpu_self();
-    struct dice d = { .state = first_seed * 0x9e3779b97f4a7c15 + self + 1, .memory = arguments[self] };
+    struct dice d = { .state = first_seed * 0x9e3779b97f4a7c15 + self + 1,
+                      .memory = arguments[self] };
 
     upcalls_disable();
     for (;;) {
@@ -318,6 +370,13 @@ static void fuzz(void)
     hypercall2(__HYPERVISOR_set_debugreg, 7, 0);
 }
 
+/* NMIs that we send each other, breakpoints that we set. */
+static bool ignore(struct frame *frame)
+{
+    (void)frame;
+    return true;
+}
+
 const char *attack_fuzz(void)
 {
     unsigned int n = vcpu_count(), started = 1;
@@ -325,6 +384,8 @@ const char *attack_fuzz(void)
     count = arg_number("count", 200000);
     first_seed = arg_number("seed", 1);
     working = 1;
+    trap_handle(1, ignore);
+    trap_handle(2, ignore);
     for (unsigned int v = 1; v < n; v++) {
         __atomic_add_fetch(&working, 1, __ATOMIC_SEQ_CST);
         if (vcpu_is_up(v) || vcpu_start(v, fuzz)) {

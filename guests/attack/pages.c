@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pages.c - pages that become tables and descriptors, and short names for the hypercalls to do it. */
+/* pages.c - pages that become tables and descriptors, and short names for the hypercalls to do it.
+ */
 #include "attack.h"
 
 uint64_t pages[NR_PAGES][512] __attribute__((aligned(4096)));

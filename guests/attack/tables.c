@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tables.c - frames that are not ours, and forged page tables: writable tables, wrong levels, loops,
- * superpages, reserved bits, the hypervisor's slots, bases that are no L4, and vcpu_info in a page
- * that is to be a table.
+ * tables.c - frames that are not ours, and forged page tables: writable tables, wrong levels,
+ * loops, superpages, reserved bits, the hypervisor's slots, bases that are no L4, and vcpu_info in
+ * a page that is to be a table.
  */
 #include "attack.h"
 
 static uint64_t window[512] __attribute__((aligned(4096)));
+static uint64_t info_page[512] __attribute__((aligned(4096)));
 
 static bool is_mine(unsigned long mfn)
 {
@@ -183,15 +184,15 @@ const char *attack_info(void)
     refused("vcpu_info over a page's end", register_info(vcpu, virt_to_mfn(window), 4040));
     refused("vcpu_info unaligned", register_info(vcpu, virt_to_mfn(window), 4));
     refused("vcpu_info of nobody", register_info(200, virt_to_mfn(window), 0));
-    if (vcpu == 0 || vcpu_is_up(vcpu) || register_info(vcpu, virt_to_mfn(pages[7]), 64)) {
-        return verdict(); /* registered by an earlier attack: only once */
+    if (vcpu == 0 || vcpu_is_up(vcpu) || register_info(vcpu, virt_to_mfn(info_page), 64)) {
+        return verdict(); /* there is only us */
     }
-    vcpu_infos[vcpu] = (void *)((char *)pages[7] + 64);
-    refused("vcpu_info twice", register_info(vcpu, virt_to_mfn(pages[7]), 128));
-    map_page(7, PTE_RO);
+    vcpu_infos[vcpu] = (void *)((char *)info_page + 64);
+    refused("vcpu_info twice", register_info(vcpu, virt_to_mfn(info_page), 128));
+    map_at(info_page, maddr(info_page) | PTE_RO);
     for (unsigned int level = 1; level <= 4; level++) {
-        refused("a page with a vcpu_info as a table", pin(level, pages[7]));
+        refused("a page with a vcpu_info as a table", pin(level, info_page));
     }
-    map_page(7, PTE_RW);
+    map_at(info_page, maddr(info_page) | PTE_RW);
     return verdict();
 }

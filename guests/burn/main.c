@@ -81,7 +81,7 @@ const char *guest_main(void)
         }
         take(&now);
         shares_text(text, sizeof(text), &before, &now);
-        printf("burn: t=%lu.%03lu share=%s\n", (now.at - first.at) / SEC,
+        printf("burn: t=%lu.%03lu share=%s%%\n", (now.at - first.at) / SEC,
                (now.at - first.at) / MS % 1000, text);
         before = now;
     }

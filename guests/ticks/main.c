@@ -78,7 +78,6 @@ static const char *run_periodic(unsigned long seconds, unsigned long hz)
     timer_periodic(0, 0);
     due = (clock_now() - start) / period;
     period = 0;
-    printf("ticks: periodic %lu of %lu\n", ticks, due);
     late_print("periodic");
     /* Ticks merge when the vcpu (or the machine under it) does not run; none may be made up. */
     return ticks > due + due / 50 + 2 ? "there were too many ticks" : NULL;

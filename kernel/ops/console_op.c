@@ -16,30 +16,36 @@
 #define CHUNK 256u        /* bytes copied at a time */
 #define LINE_SIZE 1024u   /* longer lines are broken */
 #define BURST_BYTES 65536 /* a domain may print that much at once, */
-#define RATE_BYTES 16384  /* and this much in a second */
+#define RATE_BYTES 16384  /* and this much in a second; */
+#define RESUME_BYTES 4096 /* after a break it goes on in pieces of that much */
 
 struct console_line {
     char text[LINE_SIZE];
     u32 len;
-    bool limited; /* something was dropped, and that was said */
-    u64 dropped;  /* lines */
-    s64 budget;   /* bytes it may still print */
+    u64 dropped; /* lines */
+    s64 budget;  /* bytes it may still print */
     stime_t refilled;
 };
 
-/* The budget grows with time, up to a burst. */
-static bool may_print(struct console_line *c, u32 len)
+/* The budget grows with time, up to a burst. What is less than a byte's time is not lost. */
+static void refill(struct console_line *c)
 {
-    stime_t t = now();
+    stime_t t = now(), byte_time = NSEC_PER_SEC / RATE_BYTES, bytes;
 
     if (c->refilled == 0) {
+        c->refilled = t;
         c->budget = BURST_BYTES;
-    } else {
-        c->budget = MIN(c->budget + (t - c->refilled) / (NSEC_PER_SEC / RATE_BYTES),
-                        (s64)BURST_BYTES);
+        return;
     }
-    c->refilled = t;
-    if (c->budget < len) {
+    bytes = (t - c->refilled) / byte_time;
+    c->budget = MIN(c->budget + bytes, (s64)BURST_BYTES);
+    c->refilled += bytes * byte_time;
+}
+
+static bool may_print(struct console_line *c, u32 len)
+{
+    refill(c);
+    if (c->budget < (c->dropped ? RESUME_BYTES : (s64)len)) {
         c->dropped++;
         return false;
     }

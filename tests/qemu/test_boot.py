@@ -103,6 +103,16 @@ def test_boot_paths(boot_both):
     assert machine.wait() == EXIT_OFF
 
 
+def test_boot_paths_of_domains(boot_both):
+    """Quotes and all."""
+    machine = boot_both(smp="2", modules=["hello linger=1", 'hello name=a memory=8 cmdline="p=1  q=2 r"',
+                                          'hello name=b memory=8 cmdline="one" vcpus=2'])
+    machine.expect_lines([r'\(d1\) hello: cmdline "p=1  q=2 r"\n', r'\(d2\) hello: cmdline "one"\n',
+                          r"\(d2\) hello: vcpus 2 ", r"\(d1\) hello: ok\n", r"\(d2\) hello: ok\n"])
+    assert not machine.lines(r"\(tarn\) module")
+    assert machine.wait() == EXIT_OFF
+
+
 def test_power_off_without_debug_exit(boot):
     """The machine goes off by its own means, not by QEMU's test device."""
     machine = boot(smp="2", modules=["hello"], debug_exit=False)

@@ -35,6 +35,28 @@ static void hypervisor_leaf(bool privileged, u32 leaf, u32 out[4])
     }
 }
 
+/* The state components that the hypervisor saves (x87, SSE, AVX, AVX-512), and the room they take. */
+static void xstate_leaf(cpuid_fn cpuid, u32 sub, u32 out[4])
+{
+    const u32 saved = 0xe7;
+    u32 size = 512 + 64, part[4];
+
+    if (sub == 1) {
+        out[EAX] &= BIT(0) | BIT(2); /* XSAVEOPT, XGETBV with ecx 1: no XSAVEC, no XSAVES */
+        out[EBX] = out[ECX] = out[EDX] = 0;
+    } else if (sub >= 2 && (sub >= 32 || !(saved & BIT(sub)))) {
+        memset(out, 0, 4 * sizeof(u32));
+    } else if (sub == 0) {
+        out[EAX] &= saved;
+        out[EDX] = 0;
+        for (u32 i = 2; i < 8; i++) {
+            cpuid(0xd, i, part);
+            size = out[EAX] & BIT(i) ? MAX(size, part[EAX] + part[EBX]) : size;
+        }
+        out[EBX] = out[ECX] = size;
+    }
+}
+
 void cpuid_for_guest(cpuid_fn cpuid, bool privileged, u32 leaf, u32 sub, u32 out[4])
 {
     if (leaf >= XEN_CPUID_FIRST_LEAF && leaf < XEN_CPUID_FIRST_LEAF + 0x100) {
@@ -52,14 +74,23 @@ void cpuid_for_guest(cpuid_fn cpuid, bool privileged, u32 leaf, u32 sub, u32 out
         break;
     case 7:
         if (sub == 0) {
-            out[EBX] &= ~(BIT(0) | BIT(7) | BIT(10) | BIT(20)); /* FSGSBASE SMEP INVPCID SMAP */
-            out[ECX] &= ~(BIT(2) | BIT(3) | BIT(4) | BIT(16) | BIT(31)); /* UMIP PKU LA57 PKS */
+            /* FSGSBASE SMEP INVPCID MPX SMAP */
+            out[EBX] &= ~(BIT(0) | BIT(7) | BIT(10) | BIT(14) | BIT(20));
+            /* UMIP PKU OSPKE SHSTK LA57 PKS */
+            out[ECX] &= ~(BIT(2) | BIT(3) | BIT(4) | BIT(7) | BIT(16) | BIT(31));
             out[EDX] = 0;
+        } else {
+            out[EAX] &= sub == 1 ? BIT(4) | BIT(5) : 0; /* AVX instructions; no FRED, LASS, LAM */
+            out[EBX] = out[ECX] = out[EDX] = 0;
         }
         break;
+    case 0xd:
+        xstate_leaf(cpuid, sub, out);
+        break;
     case 0x80000001:
-        out[ECX] &= ~BIT(2);                                  /* SVM */
-        out[EDX] &= ~(BIT(12) | BIT(17) | BIT(26) | BIT(27)); /* MTRR PSE36 1 GiB pages RDTSCP */
+        out[ECX] &= ~BIT(2); /* SVM */
+        /* AMD repeats VME, DE, PSE, MTRR, PGE, PSE36 here; 1 GiB pages, RDTSCP */
+        out[EDX] &= ~(BIT(1) | BIT(2) | BIT(3) | BIT(12) | BIT(13) | BIT(17) | BIT(26) | BIT(27));
         break;
     case 5:
     case 0xa:

@@ -9,7 +9,7 @@ struct prefixes {
     u8 rex;
 };
 
-/* Legacy prefixes, then REX right before the opcode. Returns how many bytes. */
+/* Legacy prefixes and REX, which counts only right before the opcode. Returns how many bytes. */
 static u32 read_prefixes(const u8 *code, u32 n, struct prefixes *p)
 {
     u32 i = 0;
@@ -17,8 +17,12 @@ static u32 read_prefixes(const u8 *code, u32 n, struct prefixes *p)
     *p = (struct prefixes){ false, 0 };
     for (; i < n; i++) {
         switch (code[i]) {
+        case 0x40 ... 0x4f:
+            p->rex = code[i];
+            continue;
         case 0x66:
             p->opsize = true;
+            p->rex = 0;
             continue;
         case 0x26:
         case 0x2e:
@@ -27,14 +31,11 @@ static u32 read_prefixes(const u8 *code, u32 n, struct prefixes *p)
         case 0x64:
         case 0x65:
         case 0x67:
+            p->rex = 0;
             continue;
         default:
-            break;
+            return i;
         }
-        break;
-    }
-    if (i < n && (code[i] & 0xf0) == 0x40) {
-        p->rex = code[i++];
     }
     return i;
 }
@@ -92,9 +93,9 @@ static bool decode_0f(const u8 *code, u32 n, u32 i, u8 rex, struct insn *out)
 static bool decode_io(u8 opcode, const u8 *code, u32 n, u32 i, const struct prefixes *p,
                       struct insn *out)
 {
-    bool by_dx = opcode & 8, is_out = opcode & 2;
+    bool by_dx = opcode & 8, is_out = opcode & 2, word = p->opsize && !(p->rex & 8);
 
-    out->bytes = !(opcode & 1) ? 1 : p->opsize ? 2 : 4;
+    out->bytes = !(opcode & 1) ? 1 : word ? 2 : 4;
     out->op = by_dx ? (is_out ? INSN_OUT_DX : INSN_IN_DX) : (is_out ? INSN_OUT_IMM : INSN_IN_IMM);
     out->length = (u8)(i + !by_dx);
     if (!by_dx) {
@@ -109,9 +110,11 @@ static bool decode_io(u8 opcode, const u8 *code, u32 n, u32 i, const struct pref
 bool decode_privileged(const u8 *code, u32 n, struct insn *out)
 {
     struct prefixes p;
-    u32 i = read_prefixes(code, n, &p);
+    u32 i;
     u8 opcode;
 
+    n = MIN(n, (u32)MAX_INSN);
+    i = read_prefixes(code, n, &p);
     *out = (struct insn){ .op = INSN_NONE };
     if (i >= n) {
         return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bounded decoder of the stores by which kernels change page-table entries in place: MOV, XCHG, CMPXCHG, XADD,
- * BTS, BTR, BTC and the two-operand arithmetic, with a memory destination. And what they do. Pure.
+ * A bounded decoder of the stores by which kernels change page-table entries in place: MOV, XCHG,
+ * CMPXCHG, XADD, BTS, BTR, BTC and the two-operand arithmetic, with a memory destination. And what
+ * they do. Pure.
  */
 #include <tarn/lib.h>
 #include <x86/decode.h>
@@ -17,7 +18,7 @@ struct cursor {
     const u8 *code;
     u32 n, at;
     bool over; /* read beyond n */
-    bool opsize, addrsize;
+    bool opsize;
     u8 rex;
 };
 
@@ -30,31 +31,32 @@ static u8 next(struct cursor *c)
     return c->code[c->at++];
 }
 
+/* Legacy prefixes and REX, which counts only right before the opcode. */
 static void read_prefixes(struct cursor *c)
 {
     for (; c->at < c->n; c->at++) {
         switch (c->code[c->at]) {
+        case 0x40 ... 0x4f:
+            c->rex = c->code[c->at];
+            continue;
         case 0x66:
             c->opsize = true;
-            continue;
-        case 0x67:
-            c->addrsize = true;
-            continue;
+            break;
         case 0xf0: /* LOCK: we are atomic anyway */
+        case 0xf2: /* hints of lock elision, */
+        case 0xf3: /* or ignored */
         case 0x26:
         case 0x2e:
         case 0x36:
         case 0x3e:
         case 0x64:
         case 0x65:
-            continue;
-        default:
+        case 0x67:
             break;
+        default:
+            return;
         }
-        break;
-    }
-    if (c->at < c->n && (c->code[c->at] & 0xf0) == 0x40) {
-        c->rex = c->code[c->at++];
+        c->rex = 0;
     }
 }
 
@@ -190,7 +192,7 @@ static bool decode_two_byte(struct cursor *c, struct store_insn *out)
 
 bool decode_store(const u8 *code, u32 n, struct store_insn *out)
 {
-    struct cursor c = { .code = code, .n = n };
+    struct cursor c = { .code = code, .n = MIN(n, (u32)MAX_INSN) };
     u8 opcode;
     bool known;
 

@@ -100,7 +100,8 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *value)
     case MSR_MISC_ENABLE:
     case MSR_UCODE_REV:
     case MSR_MTRR_CAP:
-    case MSR_MCG_CAP:
+    case MSR_MCG_CAP: /* no machine-check banks */
+    case MSR_MCG_STATUS:
         *value = 0;
         return true;
     default:
@@ -131,6 +132,7 @@ static bool write_msr(struct vcpu *v, u32 msr, u64 value)
     case MSR_MISC_ENABLE:
     case MSR_UCODE_REV:
     case MSR_TSC_AUX:
+    case MSR_MCG_STATUS:
         return true; /* dropped */
     default:
         return false;
@@ -274,13 +276,23 @@ u32 guest_fetch(u64 rip, u8 *code)
     return n;
 }
 
+/* Code is decoded as 64-bit code only; a guest may run it by a descriptor of its own. */
+static bool code_segment_64(const struct vcpu *v)
+{
+    u32 sel = v->arch.regs.cs;
+    u64 table = v->arch.gdt_va + (sel & 4 ? 16 * PAGE_SIZE : 0);
+
+    /* The whole window is mapped, whatever the guest's tables hold. */
+    return sel == SEL_FLAT_CS64 || (*(const volatile u64 *)(table + (sel & ~7u)) >> 53 & 1);
+}
+
 bool emulate_privileged(struct vcpu *v)
 {
     struct insn in;
     u8 code[16];
     u32 n;
 
-    if (v->arch.regs.cs != SEL_FLAT_CS64) {
+    if (!code_segment_64(v)) {
         return false;
     }
     n = guest_fetch(v->arch.regs.rip, code);

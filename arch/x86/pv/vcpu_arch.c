@@ -131,6 +131,7 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     a->regs.entry_vector = 0;
     a->regs.cs |= 3;
     a->regs.ss |= 3;
+    a->iopl = (c->user_regs.rflags & X86_IOPL) >> 12; /* virtual: see priv_op.c */
     a->regs.rflags = (a->regs.rflags & ~(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
     a->flags = c->flags & VGCF_IN_KERNEL ? VCPU_KERNEL_MODE : 0;
     a->cr3 = mfn_to_paddr(a->flags || !a->user_l4.n ? a->guest_l4 : a->user_l4);

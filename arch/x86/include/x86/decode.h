@@ -4,6 +4,8 @@
 
 #include <tarn/types.h>
 
+#define MAX_INSN 15 /* bytes; the processor refuses longer ones */
+
 enum insn_op {
     INSN_NONE,
     INSN_READ_CR,

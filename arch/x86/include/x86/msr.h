@@ -18,6 +18,7 @@
 #define MSR_UCODE_REV 0x8b
 #define MSR_MTRR_CAP 0xfe
 #define MSR_MCG_CAP 0x179
+#define MSR_MCG_STATUS 0x17a
 #define MSR_MISC_ENABLE 0x1a0
 #define MSR_PAT 0x277
 
