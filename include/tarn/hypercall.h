@@ -33,6 +33,7 @@ long do_set_debugreg(u64 reg, u64 value);
 long do_get_debugreg(u64 reg);
 long do_update_descriptor(u64 pa, u64 desc);
 long do_memory_op(u64 cmd, u64 arg);
+long memory_reservation(u64 cmd, u64 arg); /* a part of it, in kernel/ops/reservation.c */
 long do_multicall(u64 list, u64 count);
 long do_update_va_mapping(u64 va, u64 pte, u64 flags);
 long do_update_va_mapping_otherdomain(u64 va, u64 pte, u64 flags, u64 domid);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* HYPERVISOR_memory_op: so far the queries, what a guest asks about memory. */
+/* HYPERVISOR_memory_op: what a guest asks about memory; what changes it is reservation.c's. */
 #include <tarn/boot_info.h>
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -107,9 +107,26 @@ static long machine_memory_map(u64 arg)
     return copy_to_guest(arg, &map, sizeof(map)) ? -EFAULT : 0;
 }
 
+/* Not for guests of ours; but a bad pointer is said to be one first. */
+static long not_offered(u64 arg, size_t size)
+{
+    u8 op[128];
+
+    _Static_assert(sizeof(struct xen_memory_exchange) <= sizeof(op), "room");
+    return copy_from_guest(op, arg, size) ? -EFAULT : -ENOSYS;
+}
+
 long do_memory_op(u64 cmd, u64 arg)
 {
     switch ((u32)cmd & CMD_MASK) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap:
+        return memory_reservation(cmd, arg);
+    case XENMEM_exchange:
+        return not_offered(arg, sizeof(struct xen_memory_exchange));
+    case XENMEM_add_to_physmap:
+        return not_offered(arg, sizeof(struct xen_add_to_physmap));
     case XENMEM_maximum_ram_page:
         return (long)nr_frames - 1;
     case XENMEM_current_reservation:

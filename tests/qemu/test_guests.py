@@ -107,3 +107,11 @@ def test_pingpong_across_sockets(boot):
 def test_guest_user_mode(boot):
     machine = boot(smp="1", modules=["bad fault=user"])
     finish(machine, "bad")
+
+
+def test_conform(boot):
+    """Every answer of the ABI that the guest knows to ask for is given; whether they are Xen's is
+    for `make oracle` to say."""
+    machine = boot(smp="2", cmdline="dom0_max_vcpus=2", modules=["conform"])
+    finish(machine, "conform")
+    assert int(machine.expect_past(r"^conform: (\d+) cases$")[0]) > 600

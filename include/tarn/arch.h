@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The contract between the floors (docs/tour.md): first what the generic part (kernel, sched,
+ * evtchn) asks of the architecture, then the few other calls that go up. Everything else stands in
+ * its own header and is called from its own floor or a higher one. `make lint` reads this file: a
+ * call that goes up must be declared here, under a comment that names the calling file, and a file
+ * named here must still make the call. The hypervisor runs with interrupts off throughout.
+ */
+#pragma once
+
+#include <tarn/types.h>
+#include <xen/xen.h>
+
+struct boot_info;
+struct domain;
+struct evtchn_domain;
+struct vcpu;
+
+/* ---- The generic part asks the architecture ---- */
+
+/*
+ * arch/x86/pv/vcpu_arch.c. Called by kernel/vcpu.c: when a vcpu is made (zeroed but for id and
+ * domain), and before its memory goes; it runs nowhere. Allocates; -errno, and then nothing is held.
+ */
+int arch_vcpu_create(struct vcpu *v);
+void arch_vcpu_destroy(struct vcpu *v);
+
+/*
+ * arch/x86/pv/vcpu_arch.c. Called by kernel/ops/vcpu_op.c: VCPUOP_initialise and
+ * VCPUOP_register_vcpu_info. `v` may be another vcpu of the caller's domain, but one that is down
+ * for the context. Contents are the guest's and are checked here. Takes the mmu_lock.
+ */
+int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset);
+
+/*
+ * arch/x86/cpu/switch.c. Called by sched/schedule.c: last thing of a decision, on the pcpu that
+ * goes from `prev` to `next` (never the same), no lock held. Returns, on the same stack.
+ */
+void context_switch(struct vcpu *prev, struct vcpu *next);
+
+/* arch/x86/pv/clock.c. Called by kernel/vcpu.c: a vcpu's first time record, before it runs. */
+void clock_update(struct vcpu *v);
+
+/* arch/x86/pv/clock.c. Called by kernel/domain.c: the wall clock in a new shared_info. */
+void clock_init_domain(struct domain *d);
+
+/* arch/x86/pv/traps.c. Called by kernel/domain.c: current's registers, as its domain crashes. */
+void show_guest_regs(const struct vcpu *v);
+
+/*
+ * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c: in a long hypercall, for current. When
+ * something else waits for this pcpu the hypercall saves its progress in its arguments and returns
+ * what hypercall_continue gives: it is issued again with the same number and these arguments.
+ */
+bool hypercall_should_yield(void);
+long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4);
+
+/* arch/x86/boot/main.c. Called by kernel/ops/memory_op.c: the memory map; constant after boot. */
+extern struct boot_info boot_info;
+
+/* ---- A CPU comes up, or changes its guest ---- */
+
+/* arch/x86/pv/entry.asm. Called by arch/x86/cpu/pcpu.c: only as addresses for the SYSCALL MSRs. */
+void syscall_entry(void);
+void syscall32_entry(void);
+
+/* arch/x86/pv/traps.c. Called by arch/x86/cpu/pcpu.c: each pcpu once, when it comes up. */
+void idt_load(void);
+
+/*
+ * arch/x86/pv/exit.c. Called by arch/x86/cpu/smp.c: a started pcpu's last act on its boot path, on
+ * its own stack with current its idle vcpu; from there on it schedules.
+ */
+__attribute__((noreturn)) void pcpu_idle_loop(void);
+
+/* arch/x86/pv/segment.c. Called by arch/x86/cpu/switch.c: `v`'s state goes into the hardware. */
+void vcpu_load_ldt(const struct vcpu *v);
+
+/*
+ * arch/x86/pv/segment.c. Called by arch/x86/mm/frame_type.c: a frame is to become a page of
+ * descriptors; its domain's mmu_lock is held. -EINVAL when one of them is not harmless.
+ */
+int descriptors_validate(u64 *page);
+
+/* ---- Events and time climb ---- */
+
+/*
+ * kernel/vcpu.c. Called by evtchn/deliver.c: an event for v became deliverable: wake it if it is
+ * blocked, make it look if it runs elsewhere. Any context; locks up to RANK_EVTCHN may be held.
+ */
+void vcpu_kick(struct vcpu *v);
+
+/*
+ * kernel/vcpu.c. Called by sched/schedule.c: around a switch, no lock held. The periodic timer
+ * ticks only while its vcpu has a CPU; the runstate is written to the area that current, `v`,
+ * registered.
+ */
+void vcpu_periodic_stop(struct vcpu *v);
+void vcpu_periodic_start(struct vcpu *v);
+void vcpu_show_runstate(const struct vcpu *v);
+
+/* ---- A domain comes and goes ---- */
+
+/*
+ * kernel/ops/evtchn_op.c. Called by kernel/domain.c: for a new domain (takes one page; without
+ * memory the first bind tries again), and for one whose vcpus don't run any more, though its timers
+ * may: closes all ports (peers become unbound), frees the table and drops the references that its
+ * channels hold, so the caller needs one of its own. No lock held.
+ */
+void evtchn_domain_init(struct evtchn_domain *e);
+void evtchn_domain_destroy(struct domain *d);
+
+/* kernel/ops/console_op.c. Called by kernel/domain.c: prints an unfinished line before the last. */
+void console_flush_domain(struct domain *d);
+
+/*
+ * kernel/domain.c. Called by arch/x86/mm/frames.c: the last reference to a frame went, its owner's
+ * count is to change; no lock or that domain's mmu_lock held. The lookup takes a reference and is
+ * NULL for a domain that is gone; DOMID_SELF is current's.
+ */
+struct domain *domain_get_by_id(domid_t domid);
+void domain_put(struct domain *d);
