@@ -181,6 +181,9 @@ static char *string_of(struct elf_image *out, u32 type, size_t *size)
     case XEN_ELFNOTE_XEN_VERSION:
         *size = sizeof(out->xen_version);
         return out->xen_version;
+    case XEN_ELFNOTE_PAE_MODE:
+        *size = sizeof(out->pae_mode);
+        return out->pae_mode;
     case XEN_ELFNOTE_FEATURES:
         *size = sizeof(out->features);
         return out->features;

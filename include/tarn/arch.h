@@ -35,7 +35,7 @@ int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset);
 
 /*
  * arch/x86/cpu/switch.c. Called by sched/schedule.c: last thing of a decision, on the pcpu that
- * goes from `prev` to `next` (never the same), no lock held. Returns, on the same stack.
+ * goes from `prev` to `next` (never the same), the pool's lock held. Returns on the same stack.
  */
 void context_switch(struct vcpu *prev, struct vcpu *next);
 
@@ -49,7 +49,8 @@ void clock_init_domain(struct domain *d);
 void show_guest_regs(const struct vcpu *v);
 
 /*
- * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c: in a long hypercall, for current. When
+ * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/reservation.c: in a long
+ * hypercall, for current. When
  * something else waits for this pcpu the hypercall saves its progress in its arguments and returns
  * what hypercall_continue gives: it is issued again with the same number and these arguments.
  */
@@ -92,9 +93,9 @@ int descriptors_validate(u64 *page);
 void vcpu_kick(struct vcpu *v);
 
 /*
- * kernel/vcpu.c. Called by sched/schedule.c: around a switch, no lock held. The periodic timer
- * ticks only while its vcpu has a CPU; the runstate is written to the area that current, `v`,
- * registered.
+ * kernel/vcpu.c. Called by sched/schedule.c: the periodic timer ticks only while its vcpu has a
+ * CPU, so it stops for the one that left (the pool's lock held) and starts for current (no lock
+ * held), whose runstate goes to the area that it registered.
  */
 void vcpu_periodic_stop(struct vcpu *v);
 void vcpu_periodic_start(struct vcpu *v);

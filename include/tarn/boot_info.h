@@ -2,6 +2,7 @@
 /* What the boot loader told us, Multiboot 1 or 2, in one form; arch/x86/boot/multiboot.c (pure). */
 #pragma once
 
+#include <tarn/arch.h>
 #include <tarn/types.h>
 
 #define BOOT_MAX_REGIONS 128
@@ -31,8 +32,6 @@ struct boot_info {
         rsdp; /* where the loader's copy of the RSDP stands, 0 if none (Multiboot 2 tags 14, 15) */
     paddr_t info_end; /* lowest address above the loader's info structure and strings */
 };
-
-extern struct boot_info boot_info; /* main.c */
 
 /*
  * `magic` is eax and `addr` ebx at entry. phys_to_virt maps what the loader's pointers name.

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <tarn/arch.h>
 #include <tarn/evtchn.h>
 #include <tarn/sched.h>
 #include <tarn/timer.h>
@@ -79,10 +80,7 @@ struct domain {
 /* A domain with `max_vcpus` vcpus, all down, no memory. NULL: -errno in *rc. */
 struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
                              struct sched_pool *pool, u32 weight, u32 cap, int *rc);
-/* Lookup takes a reference; NULL when there is none. DOMID_SELF is current's. */
-struct domain *domain_get_by_id(domid_t domid);
-void domain_get(struct domain *d);
-void domain_put(struct domain *d);
+void domain_get(struct domain *d); /* domain_get_by_id and domain_put: arch.h */
 void domain_abandon(struct domain *d); /* one that never ran: all it was given goes back */
 void domain_pause_all(
     struct domain *d); /* VPF_PAUSED on all vcpus, and wait (but not for current) */
@@ -97,27 +95,17 @@ void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 extern struct list domain_list; /* domain_list_lock */
 extern struct spinlock domain_list_lock;
 
-/* kernel/ops/console_op.c */
-void console_flush_domain(struct domain *d); /* print an unfinished line */
-
 /* kernel/vcpu.c */
 int vcpu_create(struct domain *d, u32 id);
 struct vcpu *vcpu_create_idle(struct domain *idle_domain, u32 cpu);
 void vcpu_destroy(struct vcpu *v);
 void vcpu_block(void); /* current; not if an event is deliverable */
-/* An event for v was made pending: wake it if blocked, make it look if it runs elsewhere. Any
- * context. */
-void vcpu_kick(struct vcpu *v);
 bool vcpu_event_deliverable(const struct vcpu *v); /* upcall pending and not masked */
 void vcpu_up(struct vcpu *v);
 void vcpu_down(struct vcpu *v);
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out); /* up to now; schedule.c */
-void vcpu_show_runstate(const struct vcpu *v); /* current, to the area the guest registered */
 void vcpu_set_oneshot(struct vcpu *v, stime_t deadline);
 void vcpu_set_periodic(struct vcpu *v, stime_t period); /* 0 stops */
-/* The periodic timer ticks only while its vcpu has a CPU; called by the dispatcher, no lock held. */
-void vcpu_periodic_stop(struct vcpu *v);
-void vcpu_periodic_start(struct vcpu *v);
 
 static inline bool vcpu_runnable(const struct vcpu *v)
 {

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include <tarn/arch.h>
 #include <tarn/spinlock.h>
 #include <xen/event_channel.h>
 #include <xen/xen.h>
@@ -92,15 +93,6 @@ static inline void evtchn_unlock(struct evtchn *chn)
 {
     atomic_store(&chn->lock, (u8)0);
 }
-
-/* Life cycle; kernel/ops/evtchn_op.c */
-/* Takes one page; without memory the first bind tries again. */
-void evtchn_domain_init(struct evtchn_domain *e);
-/*
- * Close all ports (peers become unbound) and free the table. The domain's vcpus don't run any more;
- * its timers may. Drops the references that its channels hold, so the caller needs one of its own.
- */
-void evtchn_domain_destroy(struct domain *d);
 
 /* The hypercall: cmd is EVTCHNOP_*, arg a guest pointer to its structure. Returns 0 or -errno. */
 long do_event_channel_op(u64 cmd, u64 arg);

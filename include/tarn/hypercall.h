@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <tarn/arch.h>
 #include <tarn/types.h>
 
 #define NR_HYPERCALLS 64
@@ -19,9 +20,6 @@ extern hypercall_any *const hypercall_table[NR_HYPERCALLS]; /* arch/x86/pv/hyper
 
 struct cpu_user_regs;
 
-/* A long hypercall that gives way: it is issued again with the same number and these arguments. */
-long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4);
-bool hypercall_should_yield(void); /* something else waits for this pcpu */
 
 long do_set_trap_table(u64 table);
 long do_mmu_update(u64 requests, u64 count, u64 done, u64 foreign);

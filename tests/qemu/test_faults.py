@@ -102,11 +102,9 @@ def test_several_at_once(boot):
     assert machine.quit() == EXIT_OFF
 
 
-@pytest.mark.parametrize("args", ["attack=all", "attack=fuzz seed=1 count=20000", "attack=fuzz seed=2 count=20000"],
-                         ids=["all", "fuzz1", "fuzz2"])
-def test_attack(boot, args):
+def test_attack(boot):
     """A hostile guest on two CPUs, which ping-pong has to share with it."""
-    hostile = f'attack name=bad memory=16 vcpus=2 cmdline="{args}"'
+    hostile = 'attack name=bad memory=16 vcpus=2 cmdline="attack=all"'
     machine = boot(smp="2", cmdline="dom0=none", modules=ping_pong("cpus=0", "cpus=1", ROUNDS) + [hostile])
     machine.expect_lines([r"\(d3\) attack: ok\n", r"\(d1\) pingpong: ok\n", r"\(d2\) pingpong: ok\n"], 180)
     assert machine.lines(rf"\(d1\) pingpong: {ROUNDS} round trips, 0 lost")

@@ -310,13 +310,14 @@ static void fill_start_info(struct build *b)
     struct start_info *si = pfn_virt(b, b->start_info);
     bool p2m_apart = b->elf.has_init_p2m;
 
-    str_copy(si->magic, b->d->privileged ? "xen-3.0-x86_64p" : "xen-3.0-x86_64", sizeof(si->magic));
+    str_copy(si->magic, b->d->privileged && b->elf.pae_mode[0] == 'y' ? "xen-3.0-x86_64p" : "xen-3.0-x86_64",
+             sizeof(si->magic));
     si->nr_pages = b->nr_pages;
     si->shared_info = mfn_to_paddr(b->d->shared_mfn);
     si->pt_base = b->base + (b->tables << PAGE_SHIFT);
     si->nr_pt_frames = b->nr_tables;
     si->mfn_list = p2m_apart ? b->elf.init_p2m : b->base + (b->p2m << PAGE_SHIFT);
-    si->first_p2m_pfn = p2m_apart ? b->p2m : 0;
+    si->first_p2m_pfn = p2m_apart ? b->p2m : b->end;
     si->nr_p2m_frames = p2m_apart ? b->next_extra - b->p2m : 0;
     if (b->img->initrd_size) {
         si->flags |= b->elf.mod_start_pfn ? SIF_MOD_START_PFN : 0;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <tarn/arch.h>
 #include <tarn/buddy.h>
 #include <tarn/domain.h>
 #include <x86/layout.h>
@@ -103,7 +104,6 @@ void frame_put_and_type(mfn_t mfn);
  * bits we add. */
 int l1e_get(u64 *e, struct domain *d, struct domain *owner);
 void l1e_put(u64 e);
-int descriptors_validate(u64 *page);    /* segment.c; a frame becomes a page of descriptors */
 u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */
 void frame_release(struct frame *f);    /* frames.c; the last reference went */
 /* One entry of a validated table, changed as mmu_update does. `preserve_ad`: keep the accessed and

@@ -3,6 +3,7 @@
  * it. */
 #pragma once
 
+#include <tarn/arch.h>
 #include <tarn/domain.h>
 #include <tarn/pcpu.h>
 
@@ -53,8 +54,6 @@ static inline bool guest_kernel_mode(const struct vcpu *v)
 
 /* entry.asm */
 extern const u64 entry_stubs[256];
-void syscall_entry(void);
-void syscall32_entry(void);
 __noreturn void return_to_guest(void); /* the exit loop, from nothing */
 
 /* bounce.c: make the vcpu go on in its guest kernel at a handler. */
@@ -70,11 +69,9 @@ void toggle_guest_mode(struct vcpu *v); /* kernel <-> user: page tables and GS b
 
 /* traps.c */
 void traps_init(void); /* fill the IDT */
-void idt_load(void);
 void trap_from_guest(struct cpu_user_regs *regs);
 void trap_from_hypervisor(struct cpu_user_regs *regs);
 void guest_iret_failed(struct vcpu *v);
-void show_guest_regs(const struct vcpu *v);
 
 /* priv_op.c: an instruction that ring 3 may not run; true when it was emulated. */
 bool emulate_privileged(struct vcpu *v);
@@ -93,12 +90,11 @@ void vcpu_load_debugreg(u64 reg, u64 value);
 void fpu_load(struct vcpu *v);
 struct vcpu *exit_work(void); /* exit.c */
 
-/* segment.c, callback.c, clock.c, build.c */
+/* segment.c */
 int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
 void vcpu_drop_descriptors(struct vcpu *v);
 int vcpu_descriptors_init(struct vcpu *v);
 long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries); /* mmu_lock held */
-void vcpu_load_ldt(const struct vcpu *v);
 /* Bases of the running vcpu, in the hardware; switch.c. */
 void seg_write_fs_base(u64 base);
 void seg_write_gs_base(u64 base);
@@ -107,15 +103,7 @@ u64 seg_read_gs_base(void);
 long seg_load_user_gs(struct vcpu *v, u16 sel);
 int guest_l1e(u64 va, u64 *e); /* mmu_update.c: the L1 entry that maps va for the current vcpu */
 long descriptor_check(u64 *desc);
-void clock_update(struct vcpu *v);        /* write vcpu_info.time */
-void clock_init_domain(struct domain *d); /* wall clock */
 
-/* arch part of life cycle: vcpu_arch.c */
-int arch_vcpu_create(struct vcpu *v);
-void arch_vcpu_destroy(struct vcpu *v);
-int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
-int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset);
-void context_switch(struct vcpu *prev, struct vcpu *next);
 void arch_vcpu_load_cr3(struct vcpu *v); /* after cr3 of the running vcpu changed */
 
 /* desc.c, pcpu.c */
@@ -123,7 +111,6 @@ struct pcpu *pcpu_create(u32 cpu, u32 apic_id);
 void pcpu_set_rsp0(struct pcpu *p, u64 rsp0);
 void pcpu_load_gdt(u64 window_va);
 void desc_load(struct pcpu *p); /* GDT, TSS, IDT, syscall MSRs */
-__noreturn void pcpu_idle_loop(void);
 
 /* build.c */
 struct module_options;
