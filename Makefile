@@ -179,7 +179,7 @@ unit: $(UNIT) ## host unit tests under ASan and UBSan
 qemu-check: all iso ## boot tests under QEMU; T= pytest's arguments, e.g. T='-k maxcpus'
 	$(Q)O=$(O) tools/run-pytest.sh $(T)
 
-lint: $(O)/gen/version.h | $(O)/abi/xen ## format, headers alone, layers, globals, sizes
+lint: $(HV_OBJ) $(O)/gen/version.h | $(O)/abi/xen ## format, headers alone, layers, globals, sizes
 	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
 		OBJECTS='$(HV_OBJ)' $(PYTHON) tools/lint.py $(T)
 

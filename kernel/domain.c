@@ -16,7 +16,7 @@
 #include <xen/sched.h>
 
 struct list domain_list = LIST_INIT(domain_list);
-struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_LEAF);
+struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_LEAF); /* the list, not the domains */
 
 static struct domain *find(domid_t domid)
 {
@@ -97,6 +97,7 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
     spin_lock_init(&d->lock, RANK_DOMAIN);
     spin_lock_init(&d->page_lock, RANK_LEAF);
     spin_lock_init(&d->arch.mmu_lock, RANK_DOMAIN);
+    d->arch.teardown = BUDDY_NIL;
     for (u32 i = 0; i < DOMAIN_WATCHDOGS; i++) {
         timer_init(&d->watchdog[i], watchdog_fired, d);
     }

@@ -13,7 +13,7 @@
 #define MIB (1UL << 20)
 #define PART_MAX_BYTES 32u /* of one part of a value that is a list */
 
-struct options opt;
+struct options opt; /* the command line's; constant once it is parsed */
 
 /*
  * The part of *s before the next comma; *s is then behind the comma, or NULL at the end.

@@ -14,7 +14,7 @@
 #include <tarn/time.h>
 #include <x86/pv.h>
 
-struct sched_pool pool0;
+struct sched_pool pool0; /* every CPU's pool from boot on; its own lock */
 const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
 
 static struct timer pool_timer;           /* Pool-0's periodic work */

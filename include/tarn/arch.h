@@ -20,7 +20,8 @@ struct vcpu;
 
 /*
  * arch/x86/pv/vcpu_arch.c. Called by kernel/vcpu.c: when a vcpu is made (zeroed but for id and
- * domain), and before its memory goes; it runs nowhere. Allocates; -errno, and then nothing is held.
+ * domain), and before its memory goes; it runs nowhere. Allocates; -errno, and then nothing is
+ * held.
  */
 int arch_vcpu_create(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
@@ -50,9 +51,9 @@ void show_guest_regs(const struct vcpu *v);
 
 /*
  * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/reservation.c: in a long
- * hypercall, for current. When
- * something else waits for this pcpu the hypercall saves its progress in its arguments and returns
- * what hypercall_continue gives: it is issued again with the same number and these arguments.
+ * hypercall, for current. When something else waits for this pcpu the hypercall saves its progress
+ * in its arguments and returns what hypercall_continue gives: it is issued again with the same
+ * number and these arguments.
  */
 bool hypercall_should_yield(void);
 long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4);

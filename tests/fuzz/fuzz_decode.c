@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer on the instruction decoders: they read nothing beyond what they are given (it lies at
- * the end of its own allocation), take exactly `length` bytes of it, and no register is out of range.
+ * the end of its own allocation), take exactly `length` bytes of it, and no register is out of
+ * range.
  */
 #include <stddef.h>
 #include <stdint.h>

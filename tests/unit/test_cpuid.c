@@ -1,6 +1,7 @@
 /* sources: arch/x86/pv/cpuid.c */
 /* SPDX-License-Identifier: MIT */
-/* A guest's CPUID against a machine that has everything: what is hidden, what stays, what is ours. */
+/* A guest's CPUID against a machine that has everything: what is hidden, what stays, what is ours.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,9 +21,10 @@ static u32 asked, last_leaf, last_sub;
 /* Every bit is set; the leaf of state components is sensible. */
 static void all_ones(u32 leaf, u32 sub, u32 out[4])
 {
-    static const u32 parts[][2] = { [2] = { 256, 576 },   [3] = { 64, 960 },   [4] = { 64, 1024 },
-                                    [5] = { 64, 1088 },   [6] = { 512, 1152 }, [7] = { 1024, 1664 },
-                                    [9] = { 8, 2688 } };
+    static const u32 parts[][2] = {
+        [2] = { 256, 576 },  [3] = { 64, 960 },    [4] = { 64, 1024 }, [5] = { 64, 1088 },
+        [6] = { 512, 1152 }, [7] = { 1024, 1664 }, [9] = { 8, 2688 }
+    };
 
     asked++;
     last_leaf = leaf;
@@ -85,14 +87,14 @@ static void assert_shown(u32 leaf, u32 sub, u32 reg, const u8 *bits, u32 nr)
 static void what_a_pv_guest_cannot_use(void **state)
 {
     (void)state;
-    HIDDEN(1, 0, ECX, 3, 5, 6, 7, 17, 21, 24);           /* MONITOR to TSC-deadline */
-    HIDDEN(1, 0, EDX, 1, 2, 3, 11, 12, 13, 17);          /* VME to PSE36 */
-    HIDDEN(7, 0, EBX, 0, 7, 10, 14, 20);                 /* FSGSBASE SMEP INVPCID MPX SMAP */
-    HIDDEN(7, 0, ECX, 2, 3, 4, 7, 16, 31);               /* UMIP PKU OSPKE SHSTK LA57 PKS */
-    HIDDEN(7, 0, EDX, 20, 26, 27, 29, 31);               /* IBT, speculation control */
-    HIDDEN(7, 1, EAX, 6, 17, 18, 26);                    /* LASS FRED LKGS LAM */
+    HIDDEN(1, 0, ECX, 3, 5, 6, 7, 17, 21, 24);  /* MONITOR to TSC-deadline */
+    HIDDEN(1, 0, EDX, 1, 2, 3, 11, 12, 13, 17); /* VME to PSE36 */
+    HIDDEN(7, 0, EBX, 0, 7, 10, 14, 20);        /* FSGSBASE SMEP INVPCID MPX SMAP */
+    HIDDEN(7, 0, ECX, 2, 3, 4, 7, 16, 31);      /* UMIP PKU OSPKE SHSTK LA57 PKS */
+    HIDDEN(7, 0, EDX, 20, 26, 27, 29, 31);      /* IBT, speculation control */
+    HIDDEN(7, 1, EAX, 6, 17, 18, 26);           /* LASS FRED LKGS LAM */
     HIDDEN(7, 2, EAX, 0, 31);
-    HIDDEN(0x80000001, 0, ECX, 2);                       /* SVM */
+    HIDDEN(0x80000001, 0, ECX, 2);                           /* SVM */
     HIDDEN(0x80000001, 0, EDX, 1, 2, 3, 12, 13, 17, 26, 27); /* VME to RDTSCP */
 }
 
@@ -133,8 +135,9 @@ static void nothing_is_made_up(void **state)
 
 static void other_leaves_pass_as_they_are(void **state)
 {
-    static const u32 leaves[] = { 0, 2, 4, 0xb, 0x80000000, 0x80000002, 0x80000008, 0x12345678,
-                                  HV - 1, HV + 0x100, 0xffffffff };
+    static const u32 leaves[] = { 0,          2,          4,          0xb,
+                                  0x80000000, 0x80000002, 0x80000008, 0x12345678,
+                                  HV - 1,     HV + 0x100, 0xffffffff };
     u32 out[4], want[4];
 
     (void)state;

@@ -27,17 +27,28 @@ struct privileged {
 };
 
 static const struct privileged privileged[] = {
-    { INSN_READ_CR, 3, { 0x0f, 0x20, 0xd8 } },  { INSN_READ_CR, 3, { 0x0f, 0x20, 0x07 } },
-    { INSN_WRITE_CR, 3, { 0x0f, 0x22, 0xd8 } }, { INSN_WRITE_CR, 3, { 0x0f, 0x22, 0xe7 } },
-    { INSN_READ_DR, 3, { 0x0f, 0x21, 0xf9 } },  { INSN_WRITE_DR, 3, { 0x0f, 0x23, 0xfa } },
-    { INSN_RDMSR, 2, { 0x0f, 0x32 } },          { INSN_WRMSR, 2, { 0x0f, 0x30 } },
-    { INSN_CLTS, 2, { 0x0f, 0x06 } },           { INSN_XSETBV, 3, { 0x0f, 0x01, 0xd1 } },
-    { INSN_WBINVD, 2, { 0x0f, 0x08 } },         { INSN_WBINVD, 2, { 0x0f, 0x09 } },
-    { INSN_CLI, 1, { 0xfa } },                  { INSN_STI, 1, { 0xfb } },
-    { INSN_IN_IMM, 2, { 0xe4, 0x60 } },         { INSN_IN_IMM, 2, { 0xe5, 0xff } },
-    { INSN_OUT_IMM, 2, { 0xe6, 0x80 } },        { INSN_OUT_IMM, 2, { 0xe7, 0x00 } },
-    { INSN_IN_DX, 1, { 0xec } },                { INSN_IN_DX, 1, { 0xed } },
-    { INSN_OUT_DX, 1, { 0xee } },               { INSN_OUT_DX, 1, { 0xef } },
+    { INSN_READ_CR, 3, { 0x0f, 0x20, 0xd8 } },
+    { INSN_READ_CR, 3, { 0x0f, 0x20, 0x07 } },
+    { INSN_WRITE_CR, 3, { 0x0f, 0x22, 0xd8 } },
+    { INSN_WRITE_CR, 3, { 0x0f, 0x22, 0xe7 } },
+    { INSN_READ_DR, 3, { 0x0f, 0x21, 0xf9 } },
+    { INSN_WRITE_DR, 3, { 0x0f, 0x23, 0xfa } },
+    { INSN_RDMSR, 2, { 0x0f, 0x32 } },
+    { INSN_WRMSR, 2, { 0x0f, 0x30 } },
+    { INSN_CLTS, 2, { 0x0f, 0x06 } },
+    { INSN_XSETBV, 3, { 0x0f, 0x01, 0xd1 } },
+    { INSN_WBINVD, 2, { 0x0f, 0x08 } },
+    { INSN_WBINVD, 2, { 0x0f, 0x09 } },
+    { INSN_CLI, 1, { 0xfa } },
+    { INSN_STI, 1, { 0xfb } },
+    { INSN_IN_IMM, 2, { 0xe4, 0x60 } },
+    { INSN_IN_IMM, 2, { 0xe5, 0xff } },
+    { INSN_OUT_IMM, 2, { 0xe6, 0x80 } },
+    { INSN_OUT_IMM, 2, { 0xe7, 0x00 } },
+    { INSN_IN_DX, 1, { 0xec } },
+    { INSN_IN_DX, 1, { 0xed } },
+    { INSN_OUT_DX, 1, { 0xee } },
+    { INSN_OUT_DX, 1, { 0xef } },
 };
 static const u8 legacy[] = { 0x66, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67 };
 
@@ -112,7 +123,8 @@ static void every_prefix_combination(void **state)
 
 static void rex_counts_only_before_the_opcode(void **state)
 {
-    static const u8 lost[] = { 0x45, 0x66, 0x0f, 0x20, 0xd8 }, twice[] = { 0x4f, 0x41, 0x0f, 0x22, 0xc0 };
+    static const u8 lost[] = { 0x45, 0x66, 0x0f, 0x20, 0xd8 },
+                    twice[] = { 0x4f, 0x41, 0x0f, 0x22, 0xc0 };
     static const u8 width[] = { 0x48, 0x66, 0xed };
     struct insn in;
 
@@ -240,8 +252,19 @@ static u64 rnd(void)
 /* Operands that differ in size and have interesting carries. */
 static u64 operand(void)
 {
-    static const u64 edges[] = { 0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fffffff, 0x80000000,
-                                 0xffffffff, 0x7fffffffffffffff, 0x8000000000000000, ~0UL };
+    static const u64 edges[] = { 0,
+                                 1,
+                                 0x7f,
+                                 0x80,
+                                 0xff,
+                                 0x7fff,
+                                 0x8000,
+                                 0x7fffffff,
+                                 0x80000000,
+                                 0xffffffff,
+                                 0x7fffffffffffffff,
+                                 0x8000000000000000,
+                                 ~0UL };
 
     return rnd() % 2 ? rnd() : edges[rnd() % ARRAY_SIZE(edges)];
 }
@@ -256,16 +279,26 @@ struct form {
     enum store_op op;
 };
 
-#define REG_FORM(one, two, byte_, lock, bits_, op_) { { one, two }, 0, byte_, lock, bits_, REG, op_ }
-#define IMM_FORM(one, two, digit_, byte_, bits_, source_, op_) \
-    { { one, two }, digit_, byte_, (op_) != STORE_MOV, bits_, source_, op_ }
-#define ROW(row, op)                                                                         \
+#define REG_FORM(one, two, byte_, lock, bits_, op_)   \
+    {                                                 \
+        { one, two }, 0, byte_, lock, bits_, REG, op_ \
+    }
+#define IMM_FORM(one, two, digit_, byte_, bits_, source_, op_)               \
+    {                                                                        \
+        { one, two }, digit_, byte_, (op_) != STORE_MOV, bits_, source_, op_ \
+    }
+#define ROW(row, op)                                                                               \
     REG_FORM((row)*8, 0, true, true, false, op), REG_FORM((row)*8 + 1, 0, false, true, false, op), \
-        IMM_FORM(0x80, 0, row, true, false, IMM8, op), IMM_FORM(0x81, 0, row, false, false, IMM, op), \
+        IMM_FORM(0x80, 0, row, true, false, IMM8, op),                                             \
+        IMM_FORM(0x81, 0, row, false, false, IMM, op),                                             \
         IMM_FORM(0x83, 0, row, false, false, IMM8, op)
 
 static const struct form forms[] = {
-    ROW(0, STORE_ADD), ROW(1, STORE_OR), ROW(4, STORE_AND), ROW(5, STORE_SUB), ROW(6, STORE_XOR),
+    ROW(0, STORE_ADD),
+    ROW(1, STORE_OR),
+    ROW(4, STORE_AND),
+    ROW(5, STORE_SUB),
+    ROW(6, STORE_XOR),
     REG_FORM(0x88, 0, true, false, false, STORE_MOV),
     REG_FORM(0x89, 0, false, false, false, STORE_MOV),
     IMM_FORM(0xc6, 0, 0, true, false, IMM8, STORE_MOV),
@@ -567,13 +600,34 @@ static void refused(const u8 *code, u32 n)
 static void other_instructions_are_refused(void **state)
 {
     static const u8 others[][8] = {
-        { 0x10, 0x00 },             { 0x11, 0x00 },       { 0x18, 0x00 },       { 0x38, 0x00 },
-        { 0x39, 0x00 },             { 0x03, 0x00 },       { 0x04, 0x00 },       { 0x05, 0x00 },
-        { 0x80, 0x10 },             { 0x81, 0x18 },       { 0x83, 0x38 },       { 0x82, 0x00 },
-        { 0x84, 0x00 },             { 0x8a, 0x00 },       { 0x8b, 0x00 },       { 0xc6, 0x08 },
-        { 0xc7, 0x38 },             { 0x0f, 0xa3, 0x00 }, { 0x0f, 0xba, 0x20 }, { 0x0f, 0xba, 0x00 },
-        { 0x0f, 0xc7, 0x08 },       { 0x0f, 0x11, 0x00 }, { 0xab },             { 0xff, 0x00 },
-        { 0xc5, 0xf8, 0x11, 0x00 }, { 0x62 },             { 0x90 },             { 0xd5, 0x00, 0x89 },
+        { 0x10, 0x00 },
+        { 0x11, 0x00 },
+        { 0x18, 0x00 },
+        { 0x38, 0x00 },
+        { 0x39, 0x00 },
+        { 0x03, 0x00 },
+        { 0x04, 0x00 },
+        { 0x05, 0x00 },
+        { 0x80, 0x10 },
+        { 0x81, 0x18 },
+        { 0x83, 0x38 },
+        { 0x82, 0x00 },
+        { 0x84, 0x00 },
+        { 0x8a, 0x00 },
+        { 0x8b, 0x00 },
+        { 0xc6, 0x08 },
+        { 0xc7, 0x38 },
+        { 0x0f, 0xa3, 0x00 },
+        { 0x0f, 0xba, 0x20 },
+        { 0x0f, 0xba, 0x00 },
+        { 0x0f, 0xc7, 0x08 },
+        { 0x0f, 0x11, 0x00 },
+        { 0xab },
+        { 0xff, 0x00 },
+        { 0xc5, 0xf8, 0x11, 0x00 },
+        { 0x62 },
+        { 0x90 },
+        { 0xd5, 0x00, 0x89 },
     };
 
     (void)state;

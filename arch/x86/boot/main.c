@@ -23,7 +23,7 @@
 
 #include <gen/version.h>
 
-u64 __stack_chk_guard;
+u64 __stack_chk_guard; /* the canary; boot.asm draws it, constant from then on */
 
 struct boot_info boot_info; /* what the loader said; does not change after boot */
 static struct acpi_info acpi;

@@ -168,12 +168,12 @@ static int entry_get(u64 *e, u32 level, struct domain *d, struct domain *owner)
     return level == 1 ? l1e_get(e, d, owner) : table_entry_get(e, level, d);
 }
 
-static void entry_put(u64 e, u32 level)
+static void entry_put(u64 e, u32 level, struct domain *d)
 {
     if (level == 1) {
         l1e_put(e);
     } else if (e & PTE_P) {
-        frame_put_and_type(paddr_to_mfn(e & PTE_ADDR));
+        frame_put_and_type(paddr_to_mfn(e & PTE_ADDR), d);
     }
 }
 
@@ -182,11 +182,11 @@ static bool hypervisor_slot(u32 level, u32 index)
     return level == 4 && index >= HV_FIRST_SLOT && index <= HV_LAST_SLOT;
 }
 
-static void put_entries(const u64 *t, u32 level, u32 end)
+static void put_entries(const u64 *t, u32 level, u32 end, struct domain *d)
 {
     for (u32 i = 0; i < end; i++) {
         if (!hypervisor_slot(level, i)) {
-            entry_put(t[i], level);
+            entry_put(t[i], level, d);
         }
     }
 }
@@ -213,7 +213,7 @@ static int validate_table(mfn_t mfn, u32 level, struct domain *d)
         }
         rc = entry_get(&e, level, d, d);
         if (rc) {
-            put_entries(t, level, i);
+            put_entries(t, level, i, d);
             return rc;
         }
         t[i] = e;
@@ -247,7 +247,7 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
         }
     } while (!atomic_cmpxchg(&f->type, &old, new));
 
-    if (new &FT_VALIDATED) {
+    if (new & FT_VALIDATED) {
         if ((old & FT_COUNT) == 0 && (is_table_type(old) || (old & FT_MASK) == FT_DESC)) {
             flush_former_use(f, old, d);
         }
@@ -270,21 +270,12 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
     return 0;
 }
 
+/* Not the last use of a table: that one is frame_put_and_type's. */
 void frame_put_type(mfn_t mfn)
 {
-    struct frame *f = mfn_to_frame(mfn);
-    u32 old = atomic_load(&f->type);
-    u32 level;
+    u32 old = atomic_fetch_sub(&mfn_to_frame(mfn)->type, 1u);
 
     ASSERT((old & FT_COUNT) != 0);
-    if ((old & FT_COUNT) == 1 && (level = table_level(f)) != 0) {
-        /* The domain's mmu_lock keeps others from taking this type meanwhile. */
-        atomic_fetch_and(&f->type, ~FT_VALIDATED);
-        put_entries(mfn_to_virt(mfn), level, 512);
-        atomic_fetch_sub(&f->type, 1u);
-        return;
-    }
-    atomic_fetch_sub(&f->type, 1u);
 }
 
 int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d)
@@ -300,10 +291,56 @@ int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d)
     return rc;
 }
 
-void frame_put_and_type(mfn_t mfn)
+/*
+ * When a table's last use goes, all that its entries refer to goes, too, and below a root that can be very much.
+ * So it is only put on the domain's list, still with its type and our reference, and mmu_settle takes one table
+ * after the other apart. Somebody may use it again meanwhile: then it stays.
+ */
+void frame_put_and_type(mfn_t mfn, struct domain *d)
 {
+    struct frame *f = mfn_to_frame(mfn);
+
+    if ((atomic_load(&f->type) & FT_COUNT) == 1 && table_level(f)) {
+        f->next_teardown = d->arch.teardown;
+        WRITE_ONCE(d->arch.teardown, (u32)mfn.n);
+        return;
+    }
     frame_put_type(mfn);
     frame_put(mfn);
+}
+
+static void take_apart(struct domain *d)
+{
+    mfn_t mfn = MFN(d->arch.teardown);
+    struct frame *f = mfn_to_frame(mfn);
+    u32 level = table_level(f);
+
+    WRITE_ONCE(d->arch.teardown, f->next_teardown);
+    if ((atomic_load(&f->type) & FT_COUNT) == 1) {
+        atomic_fetch_and(&f->type, ~FT_VALIDATED);
+        put_entries(mfn_to_virt(mfn), level, 512, d);
+    }
+    frame_put_type(mfn);
+    frame_put(mfn);
+}
+
+/* Take apart what is waiting for it. False: something else needs this pcpu before all is done. */
+bool mmu_settle(struct domain *d)
+{
+    bool settled;
+
+    if (likely(READ_ONCE(d->arch.teardown) == BUDDY_NIL)) {
+        return true;
+    }
+    mmu_lock(d);
+    do {
+        if (d->arch.teardown != BUDDY_NIL) {
+            take_apart(d);
+        }
+        settled = d->arch.teardown == BUDDY_NIL;
+    } while (!settled && !hypercall_should_yield());
+    mmu_unlock(d);
+    return settled;
 }
 
 /* Replace an entry; a CPU may set accessed and dirty bits in the old one at any moment. */
@@ -346,7 +383,7 @@ int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct doma
     if (rc) {
         return rc;
     }
-    entry_put(entry_write(p, e, preserve_ad), level);
+    entry_put(entry_write(p, e, preserve_ad), level, d);
     return 0;
 }
 
@@ -373,8 +410,11 @@ void domain_relinquish_frames(struct domain *d)
     mmu_lock(d);
     for (u32 i = 0; i < left; i++, f = frame_table[f].node.next) {
         if (atomic_fetch_and(&frame_table[f].type, ~FT_PINNED) & FT_PINNED) {
-            frame_put_and_type(MFN(f));
+            frame_put_and_type(MFN(f), d);
         }
+    }
+    while (d->arch.teardown != BUDDY_NIL) {
+        take_apart(d);
     }
     mmu_unlock(d);
     while (left-- && d->page_list != BUDDY_NIL) {

@@ -11,13 +11,13 @@
 #include <x86/frames.h>
 #include <x86/paging.h>
 
-struct frame *frame_table;
+struct frame *frame_table; /* constant after boot; a frame's fields say who guards them */
 u32 nr_frames;
 u64 *m2p;
 u64 m2p_entries;
 
-static struct buddy heap;
-static struct spinlock heap_lock = SPINLOCK_INIT(RANK_LEAF);
+static struct buddy heap; /* all free frames; heap_lock */
+static struct spinlock heap_lock = SPINLOCK_INIT(RANK_LEAF); /* leaf */
 static paddr_t boot_first, boot_next, boot_limit; /* bump allocator until the heap stands */
 
 /* First address above everything the loader placed below `limit`. */

@@ -146,6 +146,18 @@ static int tables_of(const struct domain *d, u64 foreign)
     return -EPERM; /* not offered: a domain changes its own tables */
 }
 
+/* A list ends with an error, or with its last request and all that followed from it. */
+static bool finished(struct domain *d, long rc, u64 left)
+{
+    return rc || (left == 0 && mmu_settle(d));
+}
+
+/* Go on later: tables wait to be taken apart, or we have had our time. At least one request is done in a call. */
+static bool must_give_way(struct domain *d, u32 done)
+{
+    return !mmu_settle(d) || (done && hypercall_should_yield());
+}
+
 long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
 {
     struct domain *d = current->domain, *owner;
@@ -162,10 +174,10 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
     owner = NULL;
     rc = tables_of(d, foreign);
     rc = rc ? rc : foreign_get(d, foreign, &owner);
-    while (rc == 0 && done < count) {
+    while (!finished(d, rc, count - done)) {
         struct mmu_update u;
 
-        if (done && done % BATCH == 0 && hypercall_should_yield()) {
+        if (must_give_way(d, done % BATCH == 0 ? done : 0)) {
             rc = hypercall_continue(__HYPERVISOR_mmu_update, requests + done * sizeof(u),
                                     (count - done) | MMU_UPDATE_PREEMPTED, done_ptr, foreign);
             break;
@@ -266,7 +278,7 @@ static int pin(struct domain *d, mfn_t mfn, u32 type)
         return -EINVAL;
     }
     if (atomic_fetch_or(&mfn_to_frame(mfn)->type, FT_PINNED) & FT_PINNED) {
-        frame_put_and_type(mfn);
+        frame_put_and_type(mfn, d);
         return -EINVAL;
     }
     return 0;
@@ -280,7 +292,7 @@ static int unpin(struct domain *d, mfn_t mfn)
         return -EINVAL;
     }
     if (atomic_fetch_and(&mfn_to_frame(mfn)->type, ~FT_PINNED) & FT_PINNED) {
-        frame_put_and_type(mfn);
+        frame_put_and_type(mfn, d);
     } else {
         rc = -EINVAL;
     }
@@ -303,7 +315,7 @@ static int new_base(struct vcpu *v, mfn_t mfn, bool user)
         arch_vcpu_load_cr3(v);
     }
     if (old.n) {
-        frame_put_and_type(old);
+        frame_put_and_type(old, v->domain);
     }
     return 0;
 }
@@ -314,7 +326,7 @@ static int clear_frame(struct domain *d, mfn_t mfn)
         return -EINVAL;
     }
     memset(mfn_to_virt(mfn), 0, PAGE_SIZE);
-    frame_put_and_type(mfn);
+    frame_put_and_type(mfn, d);
     return 0;
 }
 
@@ -326,7 +338,7 @@ static int copy_frame(struct domain *d, mfn_t to, mfn_t from)
         rc = frame_get_and_type(to, FT_WRITABLE, d);
         if (rc == 0) {
             memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
-            frame_put_and_type(to);
+            frame_put_and_type(to, d);
         }
         frame_put(from);
     }
@@ -410,10 +422,10 @@ long do_mmuext_op(u64 ops, u64 count, u64 done_ptr, u64 foreign)
     if ((domid_t)foreign != DOMID_SELF && (domid_t)foreign != v->domain->domid) {
         return v->domain->privileged ? -ESRCH : -EPERM;
     }
-    while (rc == 0 && done < count) {
+    while (!finished(v->domain, rc, count - done)) {
         struct mmuext_op op;
 
-        if (done && hypercall_should_yield()) {
+        if (must_give_way(v->domain, done)) {
             rc = hypercall_continue(__HYPERVISOR_mmuext_op, ops + done * sizeof(op),
                                     (count - done) | MMU_UPDATE_PREEMPTED, done_ptr, foreign);
             break;

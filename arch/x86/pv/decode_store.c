@@ -98,7 +98,8 @@ static u8 full_size(const struct cursor *c)
     return c->rex & 8 ? 8 : c->opsize ? 2 : 4;
 }
 
-/* The /digit or opcode row of the two-operand arithmetic; false for those that don't store or need carry. */
+/* The /digit or opcode row of the two-operand arithmetic; false for those that don't store or need
+ * carry. */
 static bool arithmetic_op(u8 row, struct store_insn *out)
 {
     static const s8 ops[8] = { STORE_ADD, STORE_OR, -1, -1, STORE_AND, STORE_SUB, STORE_XOR, -1 };
@@ -225,14 +226,16 @@ static u64 add_flags(u64 a, u64 b, u64 r, u32 bytes)
 {
     u64 carries = (a & b) | ((a | b) & ~r), overflow = (a ^ r) & (b ^ r);
 
-    return result_flags(r, bytes, carries >> (8 * bytes - 1) & 1, overflow >> (8 * bytes - 1) & 1, (a ^ b ^ r) & 0x10);
+    return result_flags(r, bytes, carries >> (8 * bytes - 1) & 1, overflow >> (8 * bytes - 1) & 1,
+                        (a ^ b ^ r) & 0x10);
 }
 
 static u64 sub_flags(u64 a, u64 b, u64 r, u32 bytes)
 {
     u64 borrows = (~a & b) | ((~a | b) & r), overflow = (a ^ b) & (a ^ r);
 
-    return result_flags(r, bytes, borrows >> (8 * bytes - 1) & 1, overflow >> (8 * bytes - 1) & 1, (a ^ b ^ r) & 0x10);
+    return result_flags(r, bytes, borrows >> (8 * bytes - 1) & 1, overflow >> (8 * bytes - 1) & 1,
+                        (a ^ b ^ r) & 0x10);
 }
 
 static void set_flags(u64 *rflags, u64 mask, u64 value)
@@ -244,7 +247,8 @@ static void set_flags(u64 *rflags, u64 mask, u64 value)
 
 static void put_part(u64 *reg, u64 value, u32 bytes)
 {
-    *reg = bytes >= 4 ? value & size_mask(bytes) : (*reg & ~size_mask(bytes)) | (value & size_mask(bytes));
+    *reg = bytes >= 4 ? value & size_mask(bytes)
+                      : (*reg & ~size_mask(bytes)) | (value & size_mask(bytes));
 }
 
 static u64 bit_op(const struct store_insn *in, u64 old, u64 src, u64 *rflags)
@@ -255,7 +259,8 @@ static u64 bit_op(const struct store_insn *in, u64 old, u64 src, u64 *rflags)
     return in->op == STORE_BTS ? old | bit : in->op == STORE_BTR ? old & ~bit : old ^ bit;
 }
 
-static u64 exchange_op(const struct store_insn *in, u64 old, u64 src, u64 *rax, u64 *reg, u64 *rflags)
+static u64 exchange_op(const struct store_insn *in, u64 old, u64 src, u64 *rax, u64 *reg,
+                       u64 *rflags)
 {
     u64 mask = size_mask(in->bytes);
 

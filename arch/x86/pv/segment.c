@@ -86,7 +86,7 @@ static void drop_gdt(struct vcpu *v)
 
     for (u32 i = 0; i < pages; i++) {
         window_set(v, i, virt_to_phys(zero_page) | PTE_HV_RO);
-        frame_put_and_type(v->arch.gdt_frame[i]);
+        frame_put_and_type(v->arch.gdt_frame[i], v->domain);
     }
     v->arch.gdt_ents = 0;
 }
@@ -105,7 +105,7 @@ int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries)
         rc = frame_get_and_type(MFN(frames[i]), FT_DESC, d);
         if (rc) {
             while (i--) {
-                frame_put_and_type(MFN(frames[i]));
+                frame_put_and_type(MFN(frames[i]), v->domain);
             }
         }
     }
@@ -128,7 +128,7 @@ static void drop_ldt(struct vcpu *v)
 
         if ((e & PTE_ADDR) != virt_to_phys(zero_page)) {
             window_set(v, i, virt_to_phys(zero_page) | PTE_HV_RO);
-            frame_put_and_type(paddr_to_mfn(e & PTE_ADDR));
+            frame_put_and_type(paddr_to_mfn(e & PTE_ADDR), v->domain);
         }
     }
     v->arch.ldt_ents = 0;

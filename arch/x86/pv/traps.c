@@ -25,7 +25,7 @@ struct ex_entry {
 };
 extern const struct ex_entry __ex_table_start[], __ex_table_end[];
 
-static struct idt_entry idt[256] __aligned(16);
+static struct idt_entry idt[256] __aligned(16); /* of all pcpus; constant after traps_init */
 
 static const char *const trap_names[32] = {
     "divide error",

@@ -52,7 +52,7 @@ static int take_tables(struct vcpu *v, const struct vcpu_guest_context *c)
     if (rc == 0 && c->ctrlreg[1]) {
         rc = frame_get_and_type(user, FT_L4, d);
         if (rc) {
-            frame_put_and_type(l4);
+            frame_put_and_type(l4, d);
         }
     }
     mmu_unlock(d);
@@ -118,9 +118,9 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         rc = vcpu_set_gdt(v, c->gdt_frames, c->gdt_ents > 65536 ? 65536 : (u32)c->gdt_ents);
         if (rc) {
             mmu_lock(v->domain);
-            frame_put_and_type(a->guest_l4);
+            frame_put_and_type(a->guest_l4, v->domain);
             if (a->user_l4.n) {
-                frame_put_and_type(a->user_l4);
+                frame_put_and_type(a->user_l4, v->domain);
             }
             mmu_unlock(v->domain);
             a->guest_l4 = a->user_l4 = MFN(0);

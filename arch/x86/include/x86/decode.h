@@ -35,8 +35,18 @@ struct insn {
 
 /* A read-modify-write, or write, of one memory operand. */
 enum store_op {
-    STORE_MOV, STORE_XCHG, STORE_CMPXCHG, STORE_XADD, STORE_ADD, STORE_OR, STORE_AND, STORE_SUB, STORE_XOR,
-    STORE_BTS, STORE_BTR, STORE_BTC,
+    STORE_MOV,
+    STORE_XCHG,
+    STORE_CMPXCHG,
+    STORE_XADD,
+    STORE_ADD,
+    STORE_OR,
+    STORE_AND,
+    STORE_SUB,
+    STORE_XOR,
+    STORE_BTS,
+    STORE_BTR,
+    STORE_BTC,
 };
 
 struct store_insn {
@@ -49,13 +59,15 @@ struct store_insn {
     u64 imm;
 };
 
-/* In 64-bit mode, from the first `n` bytes at rip; the memory operand's address is not worked out. */
+/* In 64-bit mode, from the first `n` bytes at rip; the memory operand's address is not worked out.
+ */
 bool decode_store(const u8 *code, u32 n, struct store_insn *out);
 
 /*
- * What a store makes of memory that holds `old`. src: the register's or immediate value; *rax: compared and
- * loaded by CMPXCHG; *reg: receives the old value of XCHG and XADD. Returns the new value, with the flags that
- * the instruction changes in *rflags. Only the operand's size counts in all of them.
+ * What a store makes of memory that holds `old`. src: the register's or immediate value; *rax:
+ * compared and loaded by CMPXCHG; *reg: receives the old value of XCHG and XADD. Returns the new
+ * value, with the flags that the instruction changes in *rflags. Only the operand's size counts in
+ * all of them.
  */
 u64 store_result(const struct store_insn *in, u64 old, u64 src, u64 *rax, u64 *reg, u64 *rflags);
 

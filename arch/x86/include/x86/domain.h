@@ -58,5 +58,6 @@ struct arch_domain {
     struct spinlock mmu_lock;  /* between domain and cpupool: all changes of its page tables */
     struct cpumask dirty_cpus; /* pcpus whose TLB may hold entries of this domain; set and cleared
                                   by themselves */
+    u32 teardown;                /* frame number of the first table to take apart, BUDDY_NIL: none */
     u32 validation_budget;     /* tables that this hypercall may still validate */
 };

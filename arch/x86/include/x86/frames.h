@@ -20,7 +20,7 @@ struct frame {
     struct buddy_node node; /* links: free list, or the owner's list; tag: the owner's domid */
     u32 ref;
     u32 type;
-    u32 spare;
+    u32 next_teardown; /* in the list of tables whose last use went; mmu_lock */
 };
 _Static_assert(sizeof(struct frame) == 24, "frame table size");
 
@@ -98,7 +98,8 @@ int frame_get_type(
     struct domain *d); /* validates when the frame takes this type; needs a reference */
 void frame_put_type(mfn_t mfn);
 int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d);
-void frame_put_and_type(mfn_t mfn);
+void frame_put_and_type(mfn_t mfn, struct domain *d); /* d owns it, or at least does not own it as a table */
+bool mmu_settle(struct domain *d); /* finish what puts left to do; mmu_lock not held */
 
 /* What an L1 entry of d refers to (a frame of `owner`): check and count it, undo that. *e gets the
  * bits we add. */
