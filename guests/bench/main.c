@@ -131,7 +131,7 @@ static void events(void)
         event_op(EVTCHNOP_send, &send);
         sample[i] = rdtsc() - in_handler;
     }
-    report("... handler to back", 1);
+    report("event's handler to back", 1);
 }
 
 static void page_tables(void)
@@ -181,7 +181,7 @@ static void traps(void)
         asm volatile("movb (%%rax), %%al" ::"a"(0x7000000000UL) : "memory");
         sample[i] = rdtsc() - fault_at;
     }
-    report("... handler to back", 1);
+    report("page fault's handler to back", 1);
     MEASURE("emulated MOV from CR0", 1, , asm volatile("mov %%cr0, %0" : "=r"(cr0)));
 }
 

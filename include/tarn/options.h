@@ -16,7 +16,8 @@ struct options {
     u32 tslice_ms;            /* sched_credit_tslice_ms=1..1000, 30 */
     u32 ratelimit_us;         /* sched_ratelimit_us=0|100..500000, 1000 */
     bool noreboot;            /* noreboot: halt instead, when dom0 or we ask for a reboot */
-    u32 loglvl, guest_loglvl; /* loglvl=error|warning|info|debug|all|none (as enum log_level + 1) */
+    u32 guest_loglvl; /* the same values; none: nothing that domains other than dom0 print */
+    u32 loglvl; /* loglvl=error|warning|info|debug|all|none (as enum log_level + 1) */
     bool console_com1;        /* console=com1[,...]; any other name is reported */
     u32 com1_baud;            /* com1=115200[,8n1[,0x3f8[,4]]] */
     u16 com1_port;

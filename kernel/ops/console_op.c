@@ -125,7 +125,7 @@ static long console_write_op(struct domain *d, u64 count, u64 buffer)
         }
         if (d->privileged) {
             console_write(buf, n);
-        } else {
+        } else if (opt.guest_loglvl) {
             add_to_line(d, buf, n);
         }
         count -= n;

@@ -24,7 +24,7 @@ def test_dom0_is_raw(boot):
     machine = boot(smp="2", modules=["hello linger=1", "hello name=other memory=8"])
     machine.expect(r"^hello: ok\n")
     assert machine.wait() == EXIT_OFF
-    assert machine.lines(r"^hello: ")[0] == "hello: magic xen-3.0-x86_64p"
+    assert machine.lines(r"^hello: ")[0] == "hello: magic xen-3.0-x86_64"
     assert machine.lines(r"^\(d1\) hello: ")[0] == "(d1) hello: magic xen-3.0-x86_64"
     assert not machine.lines(r"^\(d0\)")
 

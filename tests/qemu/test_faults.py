@@ -100,13 +100,3 @@ def test_several_at_once(boot):
     for n in range(len(DEADLY)):
         assert len(machine.lines(rf"^\(tarn\) d{n + 1}v0 r13 [0-9a-f]{{16}} ")) == 1
     assert machine.quit() == EXIT_OFF
-
-
-def test_attack(boot):
-    """A hostile guest on two CPUs, which ping-pong has to share with it."""
-    hostile = 'attack name=bad memory=16 vcpus=2 cmdline="attack=all"'
-    machine = boot(smp="2", cmdline="dom0=none", modules=ping_pong("cpus=0", "cpus=1", ROUNDS) + [hostile])
-    machine.expect_lines([r"\(d3\) attack: ok\n", r"\(d1\) pingpong: ok\n", r"\(d2\) pingpong: ok\n"], 180)
-    assert machine.lines(rf"\(d1\) pingpong: {ROUNDS} round trips, 0 lost")
-    assert not machine.lines(r"domain [12] .*crashed|PANIC")
-    assert machine.quit() == EXIT_OFF

@@ -117,6 +117,10 @@ static void make_domain(domid_t domid, const struct plan *p)
         log_error("domain %u (%s) refused: there is a domain of that name", domid, p->o.name);
         return;
     }
+    if (strcmp(p->o.pool, pool0.name) != 0) {
+        log_error("domain %u (%s) refused: there is no pool '%s'", domid, p->o.name, p->o.pool);
+        return;
+    }
     if (!cpumask_intersects(&p->o.cpus, &pool0.cpus)) {
         log_error("domain %u (%s) refused: cpus= names no cpu of Pool-0", domid, p->o.name);
         return;

@@ -86,7 +86,7 @@ static u32 top_ram_frame(const struct boot_info *bi)
             top = MAX(top, bi->region[i].end);
         }
     }
-    return (u32)(MIN(top, 1UL << 43) >> PAGE_SHIFT);
+    return (u32)(MIN(top, 5UL << 40) >> PAGE_SHIFT);
 }
 
 /* Free [start, end) without what `skip(i)` covers: recursion over the loader's areas. */

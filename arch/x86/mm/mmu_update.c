@@ -61,7 +61,7 @@ static int foreign_get(struct domain *d, u64 foreign, struct domain **owner)
         return 0;
     }
     if (!d->privileged) {
-        return id == DOMID_IO || id == DOMID_XEN ? -EPERM : -EPERM;
+        return -EPERM;
     }
     if (id == DOMID_IO) { /* device memory: l1e_get knows */
         *owner = d;

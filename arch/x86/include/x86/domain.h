@@ -21,7 +21,6 @@ struct arch_vcpu {
     struct cpu_user_regs
         regs;    /* entry pushes right into it: TSS.rsp0 points at regs.es, 16-byte aligned */
     u32 flags;   /* VCPU_* */
-    u32 trap_nr; /* see traps.c */
 
     /* Address spaces, machine addresses for CR3 */
     u64 cr3;                 /* what runs now: of the mode the guest is in */
@@ -52,7 +51,6 @@ struct arch_vcpu {
 };
 
 #define VCPU_KERNEL_MODE (1u << 0) /* guest kernel, not guest user */
-#define VCPU_SYSRET_OK (1u << 1)   /* regs came by SYSCALL and rip, rflags are still rcx, r11 */
 
 struct arch_domain {
     struct spinlock mmu_lock;  /* between domain and cpupool: all changes of its page tables */
