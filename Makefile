@@ -173,7 +173,7 @@ $(FUZZ): $(O)/fuzz/%: $$(call host_obj,fuzz,tests/fuzz/$$*.c)
 fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each
 	$(Q)for f in $(FUZZ); do echo "$$f"; $$f -max_total_time=$(or $(SECONDS),60) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ || exit 1; done
 
-unit: $(UNIT) ## host unit tests under ASan and UBSan
+unit: $(UNIT) ## host unit tests under ASan and UBSan, those with threads under TSan, too
 	$(Q)tools/run-unit.sh $(O) $(UNIT)
 
 qemu-check: all iso ## boot tests under QEMU; T= pytest's arguments, e.g. T='-k maxcpus'
@@ -183,7 +183,7 @@ lint: $(HV_OBJ) $(O)/gen/version.h | $(O)/abi/xen ## format, headers alone, laye
 	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
 		OBJECTS='$(HV_OBJ)' $(PYTHON) tools/lint.py $(T)
 
-check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every test
+check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every test; with clang, its build, too
 	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
 		OBJECTS='$(HV_OBJ)' UNIT='$(UNIT)' tools/check.sh
 

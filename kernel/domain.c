@@ -219,7 +219,8 @@ static void stop_vcpus(struct domain *d)
     }
 }
 
-void domain_shutdown(struct domain *d, u8 reason)
+/* False when the domain had ended already: only the first reason counts. */
+static bool mark_ended(struct domain *d, u8 reason)
 {
     bool first;
 
@@ -230,15 +231,24 @@ void domain_shutdown(struct domain *d, u8 reason)
         d->shutdown_code = reason;
     }
     spin_unlock(&d->lock);
-    if (!first) {
-        return;
-    }
-    console_flush_domain(d);
-    log_info("domain %u (%s) %s", d->domid, d->name, shutdown_text(reason));
+    return first;
+}
+
+static void end(struct domain *d)
+{
     if (d->privileged) {
-        machine_follow(reason);
+        machine_follow(d->shutdown_code);
     }
     stop_vcpus(d);
+}
+
+void domain_shutdown(struct domain *d, u8 reason)
+{
+    if (mark_ended(d, reason)) {
+        console_flush_domain(d);
+        log_info("domain %u (%s) %s", d->domid, d->name, shutdown_text(reason));
+        end(d);
+    }
 }
 
 void domain_crash(struct domain *d, const char *fmt, ...)
@@ -247,17 +257,17 @@ void domain_crash(struct domain *d, const char *fmt, ...)
     char why[160];
     va_list ap;
 
+    if (!mark_ended(d, SHUTDOWN_crash)) {
+        return;
+    }
     va_start(ap, fmt);
     fmt_vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
-    if (d->is_shut_down) {
-        return;
-    }
     console_flush_domain(d);
     log_error("domain %u (%s) vcpu %u crashed: %s", d->domid, d->name, v->domain == d ? v->id : 0,
               why);
     if (v->domain == d) {
         show_guest_regs(v);
     }
-    domain_shutdown(d, SHUTDOWN_crash);
+    end(d);
 }

@@ -17,7 +17,7 @@
 struct sched_pool pool0; /* every CPU's pool from boot on; its own lock */
 const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
 
-static struct timer pool_timer;           /* Pool-0's periodic work */
+static struct timer pool_timer; /* Pool-0's periodic work */
 
 static struct vcpu *unit_vcpu(struct sched_unit *u)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench - what the hypervisor's hot paths cost, in ticks of the TSC: medians of many rounds, the guest's own stub
- * included and the cost of reading the clock taken off. Under `-icount shift=0` a tick is an instruction, so the
- * figures are exact and the same on any machine (`make bench`). Argument: rounds=N (default 400).
+ * bench - what the hypervisor's hot paths cost, in ticks of the TSC: medians of many rounds, the
+ * guest's own stub included and the cost of reading the clock taken off. Under `-icount shift=0` a
+ * tick is an instruction, so the figures are exact and the same on any machine (`make bench`).
+ * Argument: rounds=N (default 400).
  */
 #include "guest.h"
 
@@ -39,17 +40,17 @@ static void report(const char *name, uint64_t per)
 }
 
 /* Run `what` many times; the figure is for one of `per` things that it does. */
-#define MEASURE(name, per, before, what)                   \
-    do {                                                   \
+#define MEASURE(name, per, before, what)                         \
+    do {                                                         \
         for (unsigned long round = 0; round < rounds; round++) { \
-            uint64_t start;                                \
-                                                           \
-            before;                                        \
-            start = rdtsc();                               \
-            what;                                          \
-            sample[round] = rdtsc() - start;               \
-        }                                                  \
-        report(name, per);                                 \
+            uint64_t start;                                      \
+                                                                 \
+            before;                                              \
+            start = rdtsc();                                     \
+            what;                                                \
+            sample[round] = rdtsc() - start;                     \
+        }                                                        \
+        report(name, per);                                       \
     } while (0)
 
 static void measure_overhead(void)
@@ -73,7 +74,8 @@ static void multicall_16(void)
     static struct multicall_entry calls[16];
 
     for (unsigned int i = 0; i < 16; i++) {
-        calls[i] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version, .args = { XENVER_version } };
+        calls[i] = (struct multicall_entry){ .op = __HYPERVISOR_xen_version,
+                                             .args = { XENVER_version } };
     }
     MEASURE("multicall of 16, per call", 16, , hypercall2(__HYPERVISOR_multicall, ARG(calls), 16));
 }
@@ -115,7 +117,8 @@ static void events(void)
     poll.timeout = 0;
     MEASURE("SCHEDOP_poll on a pending port", 1, , sched_op(SCHEDOP_poll, &poll));
     event_clear(ports[1]);
-    MEASURE("EVTCHNOP_unmask, nothing pending", 1, event_mask(ports[1]), event_op(EVTCHNOP_unmask, &unmask));
+    MEASURE("EVTCHNOP_unmask, nothing pending", 1, event_mask(ports[1]),
+            event_op(EVTCHNOP_unmask, &unmask));
     MEASURE("alloc_unbound and close", 1, , alloc_close());
 
     event_handle(ports[1], 0, on_event);
@@ -137,20 +140,24 @@ static void events(void)
 static void page_tables(void)
 {
     static struct mmu_update updates[32];
-    uint64_t at = l1e_maddr(page), a = virt_to_mfn(page) << 12 | 0x63, b = virt_to_mfn(other) << 12 | 0x63;
+    uint64_t at = l1e_maddr(page), a = virt_to_mfn(page) << 12 | 0x63,
+             b = virt_to_mfn(other) << 12 | 0x63;
     volatile uint64_t *table = page_table(1, page);
     uint64_t *entry = (uint64_t *)&table[((unsigned long)page >> 12) & 511];
     struct mmuext_op op = { .cmd = MMUEXT_NEW_BASEPTR };
     uint64_t flip = 0;
 
-    MEASURE("update_va_mapping, no flush", 1, flip++, update_va_mapping(page, flip & 1 ? a : b, UVMF_NONE));
-    MEASURE("mmu_update of one L1 entry", 1, (updates[0] = (struct mmu_update){ at, flip++ & 1 ? a : b }),
+    MEASURE("update_va_mapping, no flush", 1, flip++,
+            update_va_mapping(page, flip & 1 ? a : b, UVMF_NONE));
+    MEASURE("mmu_update of one L1 entry", 1,
+            (updates[0] = (struct mmu_update){ at, flip++ & 1 ? a : b }),
             mmu_update(updates, 1, NULL, DOMID_SELF));
     for (unsigned int i = 0; i < 32; i++) {
         updates[i] = (struct mmu_update){ at, i & 1 ? a : b };
     }
     MEASURE("mmu_update of 32, per entry", 32, , mmu_update(updates, 32, NULL, DOMID_SELF));
-    MEASURE("store to a live entry (emulated)", 1, flip++, *(volatile uint64_t *)entry = flip & 1 ? a : b);
+    MEASURE("store to a live entry (emulated)", 1, flip++,
+            *(volatile uint64_t *)entry = flip & 1 ? a : b);
     update_va_mapping(page, a, UVMF_INVLPG);
     op.arg1.mfn = virt_to_mfn((void *)start_info->pt_base);
     MEASURE("new_baseptr", 1, , mmuext_op(&op, 1, NULL, DOMID_SELF));

@@ -50,12 +50,10 @@ void clock_init_domain(struct domain *d);
 void show_guest_regs(const struct vcpu *v);
 
 /*
- * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/reservation.c: in a long
- * hypercall, for current. When something else waits for this pcpu the hypercall saves its progress
- * in its arguments and returns what hypercall_continue gives: it is issued again with the same
- * number and these arguments.
+ * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/reservation.c: for
+ * current, in a long hypercall that gives way (hypercall_should_yield): it returns what this gives,
+ * and is issued again with the same number and these arguments, which hold its progress.
  */
-bool hypercall_should_yield(void);
 long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4);
 
 /* arch/x86/boot/main.c. Called by kernel/ops/memory_op.c: the memory map; constant after boot. */

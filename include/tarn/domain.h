@@ -31,11 +31,12 @@ struct vcpu {
     u32 pause_flags;        /* atomic */
     struct vcpu_info *info; /* shared with the guest: hypervisor mapping. Untrusted contents. */
     mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before; mmu_lock */
-    struct vcpu_info *first_info; /* where it was before that; stays, as senders may hold on to it */
-    bool initialised;       /* has a context: VCPUOP_initialise was done */
-    bool nmi_pending;        /* VCPUOP_send_nmi; goes to the guest before events do */
-    bool polling;           /* in SCHEDOP_poll */
-    u32 poll_port;          /* single port polled, 0 when several */
+    struct vcpu_info
+        *first_info;  /* where it was before that; stays, as senders may hold on to it */
+    bool initialised; /* has a context: VCPUOP_initialise was done */
+    bool nmi_pending; /* VCPUOP_send_nmi; goes to the guest before events do */
+    bool polling;     /* in SCHEDOP_poll */
+    u32 poll_port;    /* single port polled, 0 when several */
 
     /* Scheduling; the pool's lock */
     struct sched_unit unit;
@@ -80,7 +81,7 @@ struct domain {
 /* A domain with `max_vcpus` vcpus, all down, no memory. NULL: -errno in *rc. */
 struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
                              struct sched_pool *pool, u32 weight, u32 cap, int *rc);
-void domain_get(struct domain *d); /* domain_get_by_id and domain_put: arch.h */
+void domain_get(struct domain *d);     /* domain_get_by_id and domain_put: arch.h */
 void domain_abandon(struct domain *d); /* one that never ran: all it was given goes back */
 void domain_pause_all(
     struct domain *d); /* VPF_PAUSED on all vcpus, and wait (but not for current) */
@@ -99,7 +100,7 @@ extern struct spinlock domain_list_lock;
 int vcpu_create(struct domain *d, u32 id);
 struct vcpu *vcpu_create_idle(struct domain *idle_domain, u32 cpu);
 void vcpu_destroy(struct vcpu *v);
-void vcpu_block(void); /* current; not if an event is deliverable */
+void vcpu_block(void);                             /* current; not if an event is deliverable */
 bool vcpu_event_deliverable(const struct vcpu *v); /* upcall pending and not masked */
 void vcpu_up(struct vcpu *v);
 void vcpu_down(struct vcpu *v);

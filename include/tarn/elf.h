@@ -24,7 +24,7 @@ struct elf_image {
     bool has_hypercall_page;
     u64 init_p2m; /* note INIT_P2M, guest virtual */
     bool has_init_p2m;
-    char pae_mode[16];  /* note PAE_MODE, text: "yes" for what can have machine memory above 4 GiB */
+    char pae_mode[16]; /* note PAE_MODE, text: "yes" for what can have machine memory above 4 GiB */
     bool mod_start_pfn; /* note MOD_START_PFN is non-zero */
     bool has_notes;
     char guest_os[32], guest_version[32], loader[16], xen_version[16];

@@ -20,6 +20,8 @@ extern hypercall_any *const hypercall_table[NR_HYPERCALLS]; /* arch/x86/pv/hyper
 
 struct cpu_user_regs;
 
+/* A long hypercall asks between its steps: something else waits for this pcpu; softirq.c. */
+bool hypercall_should_yield(void);
 
 long do_set_trap_table(u64 table);
 long do_mmu_update(u64 requests, u64 count, u64 done, u64 foreign);

@@ -9,17 +9,17 @@ struct options {
     u32 maxcpus;  /* maxcpus=N, 0 = all */
     u64 dom0_mem; /* dom0_mem=SIZE (bytes), 0 = what is left; "min:" and "max:" parts are accepted
                    */
-    u32 dom0_max_vcpus;       /* dom0_max_vcpus=N or A-B (B counts), 0 = one per pcpu */
-    bool dom0_vcpus_pin;      /* dom0_vcpus_pin */
-    bool no_dom0;             /* dom0=none */
-    char sched[16];           /* sched=credit */
-    u32 tslice_ms;            /* sched_credit_tslice_ms=1..1000, 30 */
-    u32 ratelimit_us;         /* sched_ratelimit_us=0|100..500000, 1000 */
-    bool noreboot;            /* noreboot: halt instead, when dom0 or we ask for a reboot */
-    u32 guest_loglvl; /* the same values; none: nothing that domains other than dom0 print */
-    u32 loglvl; /* loglvl=error|warning|info|debug|all|none (as enum log_level + 1) */
-    bool console_com1;        /* console=com1[,...]; any other name is reported */
-    u32 com1_baud;            /* com1=115200[,8n1[,0x3f8[,4]]] */
+    u32 dom0_max_vcpus;  /* dom0_max_vcpus=N or A-B (B counts), 0 = one per pcpu */
+    bool dom0_vcpus_pin; /* dom0_vcpus_pin */
+    bool no_dom0;        /* dom0=none */
+    char sched[16];      /* sched=credit */
+    u32 tslice_ms;       /* sched_credit_tslice_ms=1..1000, 30 */
+    u32 ratelimit_us;    /* sched_ratelimit_us=0|100..500000, 1000 */
+    bool noreboot;       /* noreboot: halt instead, when dom0 or we ask for a reboot */
+    u32 guest_loglvl;    /* the same values; none: nothing that domains other than dom0 print */
+    u32 loglvl;          /* loglvl=error|warning|info|debug|all|none (as enum log_level + 1) */
+    bool console_com1;   /* console=com1[,...]; any other name is reported */
+    u32 com1_baud;       /* com1=115200[,8n1[,0x3f8[,4]]] */
     u16 com1_port;
     bool smap, smep; /* smap=, smep=: default on; off for experiments */
 };

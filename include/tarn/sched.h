@@ -106,7 +106,7 @@ struct sched_pool {
     const struct topology *topology;
     bool timer_kick; /* a policy sets it when `timer` must be called again; the dispatcher does so
                         within a time slice */
-    u32 nr_waiting; /* units that want a CPU and have none; read without the lock, too */
+    u32 nr_waiting;  /* units that want a CPU and have none; read without the lock, too */
     u32 nr_doms;
     void *priv; /* ops->pool_size bytes */
 };

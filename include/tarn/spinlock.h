@@ -19,7 +19,10 @@ struct spinlock {
     u16 starving; /* waiters that have waited too long: nobody overtakes them */
 };
 
-#define SPINLOCK_INIT(r) { .rank = (r) }
+#define SPINLOCK_INIT(r) \
+    {                    \
+        .rank = (r)      \
+    }
 
 /* Called while spinning; arch/x86/cpu/smp.c. Does not take locks. */
 void arch_spin_service(void);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HYPERVISOR_memory_op: a domain's memory grows and shrinks (increase_reservation, decrease_reservation,
- * populate_physmap). Each returns how many extents were done; what stops one is no error of its own. Long lists are
- * continued, with the extent to go on from in the command's upper bits.
+ * HYPERVISOR_memory_op: a domain's memory grows and shrinks (increase_reservation,
+ * decrease_reservation, populate_physmap). Each returns how many extents were done; what stops one
+ * is no error of its own. Long lists are continued, with the extent to go on from in the command's
+ * upper bits.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -86,14 +87,15 @@ static bool populate_one(const struct extents *x, u64 i)
 }
 
 /* As long as `one` can, and nothing else waits for this pcpu. */
-static long for_each_extent(const struct extents *x, u64 cmd, u64 arg, bool (*one)(const struct extents *, u64))
+static long for_each_extent(const struct extents *x, u64 cmd, u64 arg,
+                            bool (*one)(const struct extents *, u64))
 {
     u64 start = (u32)cmd >> CMD_BITS, i = start;
 
     for (; i < x->r.nr_extents; i++) {
         if (i != start && i < 1UL << (32 - CMD_BITS) && hypercall_should_yield()) {
-            return hypercall_continue(__HYPERVISOR_memory_op, (cmd & ((1u << CMD_BITS) - 1)) | i << CMD_BITS, arg, 0,
-                                      0);
+            return hypercall_continue(__HYPERVISOR_memory_op,
+                                      (cmd & ((1u << CMD_BITS) - 1)) | i << CMD_BITS, arg, 0, 0);
         }
         if (!one(x, i)) {
             break;
@@ -120,7 +122,8 @@ long memory_reservation(u64 cmd, u64 arg)
     struct extents x;
     long rc = (long)start;
 
-    if (copy_from_guest(&x.r, arg, sizeof(x.r)) || x.r.extent_order > MAX_ORDER || start >= x.r.nr_extents) {
+    if (copy_from_guest(&x.r, arg, sizeof(x.r)) || x.r.extent_order > MAX_ORDER ||
+        start >= x.r.nr_extents) {
         return rc;
     }
     x.d = target(x.r.domid);

@@ -119,8 +119,8 @@ static long op_remote_shutdown(u64 arg)
 }
 
 /*
- * A domain's two dead man's switches. Id 0 takes a free one and returns its number; timeout 0 lets one go; any
- * other call starts its time (seconds) anew.
+ * A domain's two dead man's switches. Id 0 takes a free one and returns its number; timeout 0 lets
+ * one go; any other call starts its time (seconds) anew.
  */
 static long op_watchdog(u64 arg)
 {

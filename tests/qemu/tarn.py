@@ -136,7 +136,8 @@ class Tarn:
         raise AssertionError(f"{why}\n--- {' '.join(self.args)}\n--- serial line, its end:\n{tail}")
 
     def expect(self, pattern, timeout=30):
-        """Wait for a regular expression in what comes next; the match. `.` and ^ are a line's."""
+        """Wait for a regular expression in what comes next; the match. `.` and ^ are a line's. Output
+        comes in pieces: a pattern that ends in a repetition may match half of what it should."""
         got = self.serial.expect([re.compile(pattern, re.M), pexpect.EOF, pexpect.TIMEOUT], timeout=timeout * SCALE)
         if got != 0:
             why = "the machine ended" if got == 1 else f"nothing within {timeout * SCALE:g} s"

@@ -15,7 +15,7 @@ def shares(machine, count, timeout=120):
     """Per cent of one CPU over the whole run, by domain id; of several vcpus all together."""
     got = {}
     while len(got) < count:
-        domain, share = machine.expect(r"\(d(\d+)\) burn: share over [\d.]+ s: ([\d.]+)", timeout).groups()
+        domain, share = machine.expect(r"\(d(\d+)\) burn: share over [\d.]+ s: ([\d.]+)[^\d.]", timeout).groups()
         got[int(domain)] = float(share)
     return [got[d] for d in sorted(got)]
 

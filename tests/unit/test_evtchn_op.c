@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/spinlock.c kernel/ops/evtchn_op.c evtchn/port.c evtchn/twolevel.c evtchn/deliver.c evtchn/virq.c */
+/* sources: lib/spinlock.c kernel/ops/evtchn_op.c evtchn/port.c evtchn/twolevel.c evtchn/deliver.c
+ * evtchn/virq.c */
 /* tsan */
 /*
  * HYPERVISOR_event_channel_op as a guest sees it: every error, the bits after each operation,

@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: MIT */
 /* sources: lib/spinlock.c */
 /* tsan */
-/* SPDX-License-Identifier: MIT */
 /* Spinlocks among real threads: exclusion, two at once, and that a starving waiter comes first. */
 #include <setjmp.h>
 #include <stdarg.h>

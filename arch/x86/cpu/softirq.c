@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Asking another pcpu to do something before it goes on with its guest. No locks: one atomic word a
  * pcpu. */
+#include <tarn/hypercall.h>
 #include <tarn/softirq.h>
+#include <tarn/time.h>
 #include <x86/apic.h>
 
 /*
@@ -17,4 +19,12 @@ void softirq_raise(u32 cpu, enum softirq nr)
     if (before == 0 && cpu != this_cpu() && READ_ONCE(p->online)) {
         lapic_send_ipi(p->apic_id, VECTOR_KICK);
     }
+}
+
+/* With interrupts off the timer can't say that it's due: its deadline does. */
+bool hypercall_should_yield(void)
+{
+    const struct pcpu *p = this_pcpu();
+
+    return READ_ONCE(p->softirq_pending) != 0 || now() >= p->timer_programmed;
 }

@@ -14,6 +14,7 @@
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>
+#include <tarn/hypercall.h>
 #include <x86/cpufeature.h>
 #include <x86/frames.h>
 #include <x86/paging.h>
@@ -89,7 +90,8 @@ static bool is_table_type(u32 type)
     return (type & FT_MASK) >= FT_L1 && (type & FT_MASK) <= FT_L4;
 }
 
-/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers. */
+/* Mapping of something that isn't RAM: only the control domain, and not the interrupt controllers.
+ */
 static int io_get(mfn_t mfn, const struct domain *d)
 {
     bool exists = mfn.n < 1UL << (cpu_features.phys_bits - PAGE_SHIFT);
@@ -247,7 +249,7 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
         }
     } while (!atomic_cmpxchg(&f->type, &old, new));
 
-    if (new & FT_VALIDATED) {
+    if (new &FT_VALIDATED) {
         if ((old & FT_COUNT) == 0 && (is_table_type(old) || (old & FT_MASK) == FT_DESC)) {
             flush_former_use(f, old, d);
         }
@@ -292,9 +294,10 @@ int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d)
 }
 
 /*
- * When a table's last use goes, all that its entries refer to goes, too, and below a root that can be very much.
- * So it is only put on the domain's list, still with its type and our reference, and mmu_settle takes one table
- * after the other apart. Somebody may use it again meanwhile: then it stays.
+ * When a table's last use goes, all that its entries refer to goes, too, and below a root that can
+ * be very much. So it is only put on the domain's list, still with its type and our reference, and
+ * mmu_settle takes one table after the other apart. Somebody may use it again meanwhile: then it
+ * stays.
  */
 void frame_put_and_type(mfn_t mfn, struct domain *d)
 {

@@ -16,7 +16,7 @@ u32 nr_frames;
 u64 *m2p;
 u64 m2p_entries;
 
-static struct buddy heap; /* all free frames; heap_lock */
+static struct buddy heap;                                    /* all free frames; heap_lock */
 static struct spinlock heap_lock = SPINLOCK_INIT(RANK_LEAF); /* leaf */
 static paddr_t boot_first, boot_next, boot_limit; /* bump allocator until the heap stands */
 
@@ -293,7 +293,8 @@ mfn_t domain_alloc_frames(struct domain *d, u32 order)
 
     f = heap_alloc(order);
     if (f != BUDDY_NIL) {
-        memset(mfn_to_virt(MFN(f)), 0, PAGE_SIZE << order); /* whoever had it: nothing of it shows */
+        memset(mfn_to_virt(MFN(f)), 0,
+               PAGE_SIZE << order); /* whoever had it: nothing of it shows */
     }
     spin_lock(&d->page_lock);
     if (f == BUDDY_NIL) {

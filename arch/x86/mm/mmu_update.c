@@ -152,10 +152,13 @@ static bool finished(struct domain *d, long rc, u64 left)
     return rc || (left == 0 && mmu_settle(d));
 }
 
-/* Go on later: tables wait to be taken apart, or we have had our time. At least one request is done in a call. */
-static bool must_give_way(struct domain *d, u32 done)
+/*
+ * Go on later: tables wait to be taken apart, as they do when nothing else is left of a list that
+ * isn't finished, or we have had our time. At least one request is done in a call.
+ */
+static bool must_give_way(struct domain *d, u32 done, u64 left)
 {
-    return !mmu_settle(d) || (done && hypercall_should_yield());
+    return left == 0 || !mmu_settle(d) || (done && hypercall_should_yield());
 }
 
 long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
@@ -177,7 +180,7 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
     while (!finished(d, rc, count - done)) {
         struct mmu_update u;
 
-        if (must_give_way(d, done % BATCH == 0 ? done : 0)) {
+        if (must_give_way(d, done % BATCH == 0 ? done : 0, count - done)) {
             rc = hypercall_continue(__HYPERVISOR_mmu_update, requests + done * sizeof(u),
                                     (count - done) | MMU_UPDATE_PREEMPTED, done_ptr, foreign);
             break;
@@ -199,8 +202,8 @@ long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
 }
 
 /*
- * vcpus named by a guest's bitmap. They are on their way from one pcpu to another while we look, and
- * may come back to one where they left entries: so it is all or none.
+ * vcpus named by a guest's bitmap. They are on their way from one pcpu to another while we look,
+ * and may come back to one where they left entries: so it is all or none.
  */
 static int flush_vcpus(struct domain *d, u64 bitmap_va)
 {
@@ -425,7 +428,7 @@ long do_mmuext_op(u64 ops, u64 count, u64 done_ptr, u64 foreign)
     while (!finished(v->domain, rc, count - done)) {
         struct mmuext_op op;
 
-        if (must_give_way(v->domain, done)) {
+        if (must_give_way(v->domain, done, count - done)) {
             rc = hypercall_continue(__HYPERVISOR_mmuext_op, ops + done * sizeof(op),
                                     (count - done) | MMU_UPDATE_PREEMPTED, done_ptr, foreign);
             break;

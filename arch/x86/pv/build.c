@@ -310,7 +310,8 @@ static void fill_start_info(struct build *b)
     struct start_info *si = pfn_virt(b, b->start_info);
     bool p2m_apart = b->elf.has_init_p2m;
 
-    str_copy(si->magic, b->d->privileged && b->elf.pae_mode[0] == 'y' ? "xen-3.0-x86_64p" : "xen-3.0-x86_64",
+    str_copy(si->magic,
+             b->d->privileged && b->elf.pae_mode[0] == 'y' ? "xen-3.0-x86_64p" : "xen-3.0-x86_64",
              sizeof(si->magic));
     si->nr_pages = b->nr_pages;
     si->shared_info = mfn_to_paddr(b->d->shared_mfn);

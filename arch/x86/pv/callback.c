@@ -51,8 +51,9 @@ static long callback_register(u64 arg)
     slot->eip = c.address;
     slot->masks_events = (c.flags & CALLBACKF_mask_events) != 0;
     if (c.type == CALLBACKTYPE_nmi) { /* that is the trap table's vector 2 */
-        current->arch.traps[TRAP_NMI] =
-            (struct trap_info){.vector = TRAP_NMI, .flags = 4, .cs = SEL_FLAT_CS64, .address = c.address};
+        current->arch.traps[TRAP_NMI] = (struct trap_info){
+            .vector = TRAP_NMI, .flags = 4, .cs = SEL_FLAT_CS64, .address = c.address
+        };
     }
     return 0;
 }
@@ -91,7 +92,8 @@ long do_callback_op(u64 cmd, u64 arg)
     }
 }
 
-/* Addresses are not looked at here, as on Xen: one that can't be jumped to ends in the failsafe callback. */
+/* Addresses are not looked at here, as on Xen: one that can't be jumped to ends in the failsafe
+ * callback. */
 long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 {
     struct arch_vcpu *a = &current->arch;

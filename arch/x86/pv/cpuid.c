@@ -35,7 +35,8 @@ static void hypervisor_leaf(bool privileged, u32 leaf, u32 out[4])
     }
 }
 
-/* The state components that the hypervisor saves (x87, SSE, AVX, AVX-512), and the room they take. */
+/* The state components that the hypervisor saves (x87, SSE, AVX, AVX-512), and the room they take.
+ */
 static void xstate_leaf(cpuid_fn cpuid, u32 sub, u32 out[4])
 {
     const u32 saved = 0xe7;

@@ -59,14 +59,6 @@ long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4)
     return nr; /* becomes rax */
 }
 
-/* With interrupts off the timer can't say that it's due: its deadline does. */
-bool hypercall_should_yield(void)
-{
-    const struct pcpu *p = this_pcpu();
-
-    return READ_ONCE(p->softirq_pending) != 0 || now() >= p->timer_programmed;
-}
-
 /* Those that change the caller's registers, or would nest. */
 static bool allowed_in_multicall(u64 op)
 {

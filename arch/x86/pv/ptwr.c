@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest's kernel writes to an L1 table of its own that it has mapped read-only: the store is emulated, and the
- * entry that comes of it is checked like one of mmu_update. Kernels rely on that for atomic changes of entries.
- * Locks: the domain's mmu_lock.
+ * A guest's kernel writes to an L1 table of its own that it has mapped read-only: the store is
+ * emulated, and the entry that comes of it is checked like one of mmu_update. Kernels rely on that
+ * for atomic changes of entries. Locks: the domain's mmu_lock.
  */
 #include <tarn/domain.h>
 #include <tarn/guest_access.h>
@@ -42,7 +42,8 @@ static bool write_entry(struct vcpu *v, mfn_t table, u64 addr, const struct stor
         return false;
     }
     value = store_result(in, entry >> (8 * offset), source(v, in), &rax, &old_reg, &rflags);
-    if (table_set_entry(table, index, merge(entry, value, offset, in->bytes), v->domain, v->domain, false)) {
+    if (table_set_entry(table, index, merge(entry, value, offset, in->bytes), v->domain, v->domain,
+                        false)) {
         return false;
     }
     if (in->op == STORE_CMPXCHG) {
@@ -56,7 +57,8 @@ static bool write_entry(struct vcpu *v, mfn_t table, u64 addr, const struct stor
     return true;
 }
 
-/* The L1 table that addr shows, read-only; false when it shows something else. A reference is taken. */
+/* The L1 table that addr shows, read-only; false when it shows something else. A reference is
+ * taken. */
 static bool table_at(struct vcpu *v, u64 addr, mfn_t *table)
 {
     u64 e;

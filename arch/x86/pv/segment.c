@@ -24,7 +24,8 @@
 #define DESC_LONG (1UL << 53)
 #define DESC_ACCESSED (1UL << 40)
 
-static u64 *zero_page; /* what a window shows where the guest has no table; made for the first vcpu */
+static u64
+    *zero_page; /* what a window shows where the guest has no table; made for the first vcpu */
 
 /*
  * A descriptor that the CPU may load for ring 3: code or data of DPL 3, not conforming. Anything

@@ -19,8 +19,8 @@ struct arch_vcpu {
     /* entry.asm knows this part by tools/offsets.c. */
     u64 host_rsp; /* stack of the pcpu it runs on; its address is also that of struct pcpu */
     struct cpu_user_regs
-        regs;    /* entry pushes right into it: TSS.rsp0 points at regs.es, 16-byte aligned */
-    u32 flags;   /* VCPU_* */
+        regs;  /* entry pushes right into it: TSS.rsp0 points at regs.es, 16-byte aligned */
+    u32 flags; /* VCPU_* */
 
     /* Address spaces, machine addresses for CR3 */
     u64 cr3;                 /* what runs now: of the mode the guest is in */
@@ -56,6 +56,6 @@ struct arch_domain {
     struct spinlock mmu_lock;  /* between domain and cpupool: all changes of its page tables */
     struct cpumask dirty_cpus; /* pcpus whose TLB may hold entries of this domain; set and cleared
                                   by themselves */
-    u32 teardown;                /* frame number of the first table to take apart, BUDDY_NIL: none */
+    u32 teardown;              /* frame number of the first table to take apart, BUDDY_NIL: none */
     u32 validation_budget;     /* tables that this hypercall may still validate */
 };

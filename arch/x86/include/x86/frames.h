@@ -98,8 +98,9 @@ int frame_get_type(
     struct domain *d); /* validates when the frame takes this type; needs a reference */
 void frame_put_type(mfn_t mfn);
 int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d);
-void frame_put_and_type(mfn_t mfn, struct domain *d); /* d owns it, or at least does not own it as a table */
-bool mmu_settle(struct domain *d); /* finish what puts left to do; mmu_lock not held */
+void frame_put_and_type(mfn_t mfn,
+                        struct domain *d); /* d owns it, or at least does not own it as a table */
+bool mmu_settle(struct domain *d);         /* finish what puts left to do; mmu_lock not held */
 
 /* What an L1 entry of d refers to (a frame of `owner`): check and count it, undo that. *e gets the
  * bits we add. */

@@ -29,8 +29,9 @@
 #define PTE_PS 0x080UL
 #define PTE_G 0x100UL
 #define PTE_AVAIL 0xe00UL
-#define PTE_GUEST_KERNEL (1UL << 52) /* user bit was added by us: a mapping of the guest's kernel \
-                                      */
+#define PTE_GUEST_KERNEL                                                     \
+    (1UL << 52) /* user bit was added by us: a mapping of the guest's kernel \
+                 */
 #define PTE_AVAIL_HIGH (0x7ffUL << 52)
 #define PTE_NX (1UL << 63)
 #define PTE_ADDR 0x000ffffffffff000UL

@@ -17,8 +17,9 @@
 #define SEL_TSS 0xe040
 #define SEL_LDT 0xe050
 
-#define ENTRY_SYSCALL 256 /* entry_vector of a frame that came by SYSCALL and may leave by SYSRET \
-                           */
+#define ENTRY_SYSCALL                                                           \
+    256 /* entry_vector of a frame that came by SYSCALL and may leave by SYSRET \
+         */
 
 #define TRAP_DE 0
 #define TRAP_DB 1
@@ -76,9 +77,11 @@ void guest_iret_failed(struct vcpu *v);
 /* priv_op.c: an instruction that ring 3 may not run; true when it was emulated. */
 bool emulate_privileged(struct vcpu *v);
 bool emulate_forced_cpuid(struct vcpu *v);
-u64 *guest_gpr(struct cpu_user_regs *r, u32 n); /* a register by its number in the instruction set's order */
-u32 guest_fetch(u64 rip, u8 *code);             /* up to 15 bytes of code; how many could be read */
-/* A write fault on a page table that the guest mapped read-only; ptwr.c. True when it was emulated. */
+u64 *guest_gpr(struct cpu_user_regs *r,
+               u32 n);              /* a register by its number in the instruction set's order */
+u32 guest_fetch(u64 rip, u8 *code); /* up to 15 bytes of code; how many could be read */
+/* A write fault on a page table that the guest mapped read-only; ptwr.c. True when it was emulated.
+ */
 bool emulate_pt_write(struct vcpu *v, u64 addr, u32 error);
 struct mmuext_op;
 int mmuext_one(struct vcpu *v, const struct mmuext_op *op); /* mmu_update.c */
