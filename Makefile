@@ -11,7 +11,7 @@ PYTHON ?= /usr/bin/python3
 
 # The one-command targets first install what is missing, before anything else is looked at.
 deps := $(if $(filter check,$(MAKECMDGOALS)),check,$(if $(filter debug,$(MAKECMDGOALS)),debug,\
-	$(if $(filter run run-iso iso oracle,$(MAKECMDGOALS)),build)))
+	$(if $(filter run run-iso iso oracle linux,$(MAKECMDGOALS)),build)))
 ifneq ($(if $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),,$(deps)),)
 ignored := $(shell tools/install-deps.sh $(deps) >&2)
 ifneq ($(.SHELLSTATUS),0)
@@ -160,16 +160,16 @@ $(O)/unit/fuzz/%.o: %.c $(O)/unit/flags
 	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -MMD -MP -c -o $@ $<
 
 $(filter-out $(TSAN),$(UNIT)): $(O)/unit/%: $$(call host_obj,asan,tests/unit/$$*.c,tests/unit/host.c)
-	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $^ -lcmocka
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka
 
 $(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,tests/unit/host.c)
-	$(Q)$(HOSTCC) $(call host_flags,thread) -o $@ $^ -lcmocka
+	$(Q)$(HOSTCC) $(call host_flags,thread) -o $@ $(filter %.o,$^) -lcmocka
 
 # libFuzzer harnesses name their sources in the same way
 $(FUZZ): $(O)/fuzz/%: $$(call host_obj,fuzz,tests/fuzz/$$*.c)
-	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -o $@ $^
+	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -o $@ $(filter %.o,$^)
 
-.PHONY: unit fuzz qemu-check lint check oracle
+.PHONY: unit fuzz qemu-check lint check oracle bench
 fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each
 	$(Q)for f in $(FUZZ); do echo "$$f"; $$f -max_total_time=$(or $(SECONDS),60) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ || exit 1; done
 
@@ -187,8 +187,15 @@ check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every te
 	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
 		OBJECTS='$(HV_OBJ)' UNIT='$(UNIT)' tools/check.sh
 
+bench: all ## instructions that the hot paths take, beside those of Xen where it can be had
+	$(Q)O=$(O) $(PYTHON) tools/bench.py
+
 oracle: all ## boot our guests on Debian's Xen and compare what they print
 	$(Q)O=$(O) $(PYTHON) tests/qemu/oracle.py $(T)
+
+.PHONY: linux
+linux: $(IMAGE) ## boot Debian's Linux as a guest and as domain 0; T= which, e.g. T='domu-4 --repeat 10'
+	$(Q)O=$(O) $(PYTHON) tests/qemu/linux.py $(T)
 
 # Running. GUEST=name boots that guest alone as dom0 with ARGS as its command line.
 RUN_ENV = O='$(O)' GUEST='$(GUEST)' ARGS='$(ARGS)' SMP='$(SMP)' MEM='$(MEM)' CPU='$(CPU)' ACCEL='$(ACCEL)' \

@@ -37,13 +37,15 @@ RUNS = {
     "domu-4-on-2": ("tarn", False, 4, 2),
     "dom0": ("tarn", True, 1, 1),
     "dom0-2": ("tarn", True, 2, 2),
+    "dom0-4": ("tarn", True, 4, 4),
     "xen-dom0": ("xen", True, 1, 1),
+    "xen-dom0-2": ("xen", True, 2, 2),
 }
-DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2"]
+DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0"]
 
-# Linux prints by its early console, that is by the hypercall console_io; printk.devkmsg lets init
-# write as much as it likes.
-CMDLINE = "earlyprintk=xen,keep console=hvc0 panic=1 printk.devkmsg=on"
+# The early console, which is the hypercall console_io, is all that a domU has; printk.devkmsg lets
+# init write as much as it likes.
+CMDLINE = "earlyprintk=xen console=hvc0 panic=1 printk.devkmsg=on"
 
 INIT = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin

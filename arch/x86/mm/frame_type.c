@@ -95,7 +95,8 @@ static bool is_table_type(u32 type)
 static int io_get(mfn_t mfn, const struct domain *d)
 {
     bool exists = mfn.n < 1UL << (cpu_features.phys_bits - PAGE_SHIFT);
-    bool apic = mfn.n >= 0xfec00 && mfn.n <= 0xfeeff;
+    u64 mib = mfn.n >> 8; /* I/O APICs, and messages to local ones; the HPET between is a device */
+    bool apic = mib == 0xfec || mib == 0xfee;
     bool hypertransport = mfn.n >= 0xfd00000 && mfn.n <= 0xfffffff; /* AMD: messages, not memory */
 
     return d->privileged && exists && !apic && !hypertransport ? 0 : -EPERM;
