@@ -51,7 +51,8 @@ INIT = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 mkdir -p /proc /sys /dev /tmp
-mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+mount -t proc proc /proc; mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 exec </dev/null >/dev/kmsg 2>&1
 failed=
 say() { echo "linux: $*"; }
@@ -63,7 +64,9 @@ more() { # NAME GOT AT-LEAST
 }
 ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
 
-for word in $(cat /proc/cmdline); do case $word in expect=*) want=${word#expect=} ;; esac; done
+for word in $(cat /proc/cmdline); do
+    case $word in expect=*) want=${word#expect=} ;; ask) ask=yes ;; esac
+done
 say "shell, $(uname -sr), $(grep -c '' /proc/interrupts) interrupt lines"
 check cpus "$(grep -c ^processor /proc/cpuinfo)" "$want"
 
@@ -106,6 +109,11 @@ dead=$(awk -v n="$want" '$0 ~ /timer[0-9]*$/ { for (c = 0; c < n; c++) s[c] += $
 check no_timer_on "$dead" ""
 [ "$want" = 1 ] || more reschedule "$(awk -v n="$want" '$0 ~ /resched[0-9]*$/ {
     for (c = 0; c < n; c++) s += $(c + 2) } END { print s + 0 }' /proc/interrupts)" 1
+if [ "$ask" ]; then # what is typed comes in by console_io and the console's VIRQ
+    say "type now"
+    read -r -t 20 line </dev/hvc0
+    check typed "$line" "a line"
+fi
 more free_kib "$(awk '/^MemFree/ { print $2 }' /proc/meminfo)" 1024
 check oopses "$(dmesg | grep -cE 'BUG|Oops|WARNING:|soft lockup|rcu.*stall')" 0
 say "up for $(ms) ms"
@@ -259,6 +267,10 @@ def hypervisor(name):
 
 # Booting
 
+# How a domain or a machine ends that doesn't make QEMU end.
+ENDS = re.compile(r"domain 1 \(linux\) (powered off|crashed)|PANIC.*|machine halted|'noreboot' set")
+
+
 def quote(path):
     return str(path).replace(",", ",,")
 
@@ -266,7 +278,7 @@ def quote(path):
 def command(name, kernel, archive):
     """QEMU's command line for a run."""
     which, control, vcpus, cpus = RUNS[name]
-    words = f"{CMDLINE} expect={vcpus}"
+    words = f"{CMDLINE} expect={vcpus}{' ask' if control else ''}"
     if control:
         append = f"dom0_mem=512M dom0_max_vcpus={vcpus} loglvl=warning console=com1 noreboot"
         modules = f"{quote(kernel)} {words.replace(',', ',,')},{quote(archive)}"
@@ -300,9 +312,12 @@ def watch(qemu, start, deadline, log, verbose):
                     print(f"    {line}", flush=True)
                 if shell is None and "linux: shell" in line:
                     shell = time.monotonic() - start
-                end = re.search(r"\(tarn\) (?:domain 1 \(linux\) (powered off|crashed)|(PANIC.*))", line)
+                if re.search(r"\] linux: type now$", line):
+                    qemu.stdin.write(b"a line\r")
+                    qemu.stdin.flush()
+                end = ENDS.search(line)
                 if end:
-                    return end[1] or end[2], shell, lines
+                    return end[0], shell, lines
     return "timeout", shell, lines
 
 
@@ -310,14 +325,15 @@ def boot(name, kernel, archive, options):
     """One boot; True when it was good."""
     path = OUT / f"linux/{name}.log"
     start = time.monotonic()
-    with subprocess.Popen(command(name, kernel, archive), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu, open(path, "wb") as log:
+    with open(path, "wb") as log, subprocess.Popen(
+            command(name, kernel, archive), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT) as qemu:
         try:
             end, shell, lines = watch(qemu, start, start + options.timeout, log, options.verbose)
         finally:
             qemu.kill()
     wanted = rf"linux: result: ok, {RUNS[name][2]} cpus$"
-    off = end == ("QEMU's status 0" if RUNS[name][1] else "powered off")
+    off = end == ("QEMU's status 0" if RUNS[name][1] else "domain 1 (linux) powered off")
     good = off and any(re.search(wanted, line) for line in lines)
     what = f"shell after {shell:.1f} s" if shell else "no shell"
     print(f"linux: {name}: {'ok' if good else 'FAILED'}: {what}, {end} after "
