@@ -187,16 +187,13 @@ void domain_unpause_all(struct domain *d)
     }
 }
 
-/* What the machine does when the control domain is done. */
+/* The machine follows its control domain: off when that is off, a new start for all else (noreboot: halt). */
 static __noreturn void machine_follow(u8 reason)
 {
-    if (reason == SHUTDOWN_reboot && !opt.noreboot) {
-        machine_reboot();
-    }
     if (reason == SHUTDOWN_poweroff) {
         machine_poweroff();
     }
-    machine_halt();
+    machine_reboot();
 }
 
 static const char *shutdown_text(u8 reason)

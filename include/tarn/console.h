@@ -26,6 +26,7 @@ void console_write(const char *buf, size_t len);
 void console_write_panic(const char *buf, size_t len);
 /* Next input byte, or -1. */
 int console_getc(void);
+bool console_has_input(void);
 
 /* What was printed last; console_ring_end counts all bytes ever, modulo the size it is the next
  * place. */

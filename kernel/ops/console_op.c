@@ -12,12 +12,15 @@
 #include <tarn/options.h>
 #include <tarn/pcpu.h>
 #include <tarn/time.h>
+#include <tarn/timer.h>
 
 #define CHUNK 256u        /* bytes copied at a time */
 #define LINE_SIZE 1024u   /* longer lines are broken */
 #define BURST_BYTES 65536 /* a domain may print that much at once, */
 #define RATE_BYTES 16384  /* and this much in a second; */
 #define RESUME_BYTES 4096 /* after a break it goes on in pieces of that much */
+
+#define INPUT_POLL (20 * NSEC_PER_MSEC)
 
 struct console_line {
     char text[LINE_SIZE];
@@ -137,6 +140,28 @@ static long console_write_op(struct domain *d, u64 count, u64 buffer)
     return 0;
 }
 
+/*
+ * The serial line has no interrupt of its own. Once the control domain has read what there was, and
+ * for as long as it listens for the console's VIRQ, a look now and then stands for one.
+ */
+static void poll_input(void *unused);
+static struct timer input_poll = { .fn = poll_input }; /* guarded as timers are */
+
+static void poll_input(void *unused __unused)
+{
+    struct domain *d = domain_get_by_id(0);
+
+    if (d && atomic_load(&d->vcpu[0]->virq_port[VIRQ_CONSOLE])) {
+        if (console_has_input()) {
+            domain_send_virq(d, VIRQ_CONSOLE);
+        }
+        timer_arm(&input_poll, now() + INPUT_POLL);
+    }
+    if (d) {
+        domain_put(d);
+    }
+}
+
 static long console_read_op(const struct domain *d, u64 count, u64 buffer)
 {
     long n = 0;
@@ -153,6 +178,7 @@ static long console_read_op(const struct domain *d, u64 count, u64 buffer)
         }
         n++;
     }
+    timer_arm(&input_poll, now() + INPUT_POLL);
     return n;
 }
 

@@ -65,7 +65,13 @@ more() { # NAME GOT AT-LEAST
 ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
 
 for word in $(cat /proc/cmdline); do
-    case $word in expect=*) want=${word#expect=} ;; ask) ask=yes ;; esac
+    case $word in
+    expect=*) want=${word#expect=} ;;
+    ask) ask=yes ;;
+    shell) # somebody sits there: `exit` powers off
+        setsid sh -c 'exec sh -l </dev/hvc0 >/dev/hvc0 2>&1'
+        poweroff -f ;;
+    esac
 done
 say "shell, $(uname -sr), $(grep -c '' /proc/interrupts) interrupt lines"
 check cpus "$(grep -c ^processor /proc/cpuinfo)" "$want"
@@ -275,10 +281,10 @@ def quote(path):
     return str(path).replace(",", ",,")
 
 
-def command(name, kernel, archive):
-    """QEMU's command line for a run."""
+def command(name, kernel, archive, words=""):
+    """QEMU's command line for a run; words are for init."""
     which, control, vcpus, cpus = RUNS[name]
-    words = f"{CMDLINE} expect={vcpus}{' ask' if control else ''}"
+    words = f"{CMDLINE} expect={vcpus} {words or ('ask' if control else '')}".strip()
     if control:
         append = f"dom0_mem=512M dom0_max_vcpus={vcpus} loglvl=warning console=com1 noreboot"
         modules = f"{quote(kernel)} {words.replace(',', ',,')},{quote(archive)}"
@@ -348,6 +354,7 @@ def boot(name, kernel, archive, options):
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", help=f"which of: {' '.join(RUNS)} (default: {' '.join(DEFAULT)})")
+    parser.add_argument("--shell", action="store_true", help="a shell in domain 0 of tarn; exit ends")
     parser.add_argument("--repeat", type=int, default=1, help="boot each that often")
     parser.add_argument("--timeout", type=float, default=180, help="seconds for a boot")
     parser.add_argument("--tail", type=int, default=15, help="lines to show of a boot that failed")
@@ -366,6 +373,8 @@ def main():
     except Skip as reason:
         print(f"linux: skipped: {reason}")
         return 0
+    if options.shell:
+        return subprocess.call(command("dom0-2", kernel, archive, "quiet shell"))
     bad = good = 0
     for name in (options.runs or DEFAULT) * options.repeat:
         try:

@@ -106,9 +106,16 @@ def test_reboot_of_dom0(boot):
     assert machine.wait() == EXIT_OFF
 
 
-def test_crash_of_dom0_halts(boot):
-    """The console's last lines stay to be read."""
+def test_crash_of_dom0_restarts_the_machine(boot):
+    """As on Xen; QEMU ends where a machine would start again (-no-reboot)."""
     machine = boot(modules=["bad fault=ud2"])
+    machine.expect(r"\(tarn\) domain 0 \(Domain-0\) vcpu 0 crashed: .*\n")
+    assert machine.wait() == EXIT_OFF
+
+
+def test_crash_of_dom0_with_noreboot_halts(boot):
+    """The console's last lines stay to be read."""
+    machine = boot(cmdline="noreboot", modules=["bad fault=ud2"])
     machine.expect(r"\(tarn\) domain 0 \(Domain-0\) vcpu 0 crashed: .*\n")
     machine.expect(r"\(tarn\) machine halted\n")
     machine.expect_silence(r"PANIC", 1)

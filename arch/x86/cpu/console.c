@@ -62,6 +62,16 @@ int console_getc(void)
     return c;
 }
 
+bool console_has_input(void)
+{
+    bool has;
+
+    spin_lock(&console_lock);
+    has = uart_has_input();
+    spin_unlock(&console_lock);
+    return has;
+}
+
 /* Options that were never parsed have no baud rate. */
 static bool is_wanted(enum log_level level)
 {

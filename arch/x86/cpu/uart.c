@@ -77,16 +77,14 @@ void uart_write(const char *buf, size_t len)
     }
 }
 
+bool uart_has_input(void)
+{
+    u8 status = uart_usable() ? inb((u16)(base + LSR)) : 0;
+
+    return status != 0xff && (status & LSR_DATA); /* all ones: nothing on this port */
+}
+
 int uart_getc(void)
 {
-    u8 status;
-
-    if (!uart_usable()) {
-        return -1;
-    }
-    status = inb((u16)(base + LSR));
-    if (status == 0xff || !(status & LSR_DATA)) { /* all ones: nothing on this port */
-        return -1;
-    }
-    return inb((u16)(base + RBR));
+    return uart_has_input() ? inb((u16)(base + RBR)) : -1;
 }

@@ -10,4 +10,5 @@
 void uart_init(u16 port, u32 baud);           /* 8n1 */
 void uart_off(void);                          /* nothing is sent or received any more */
 void uart_write(const char *buf, size_t len); /* a newline becomes CR LF */
-int uart_getc(void);                          /* -1: nothing there */
+bool uart_has_input(void);
+int uart_getc(void); /* -1: nothing there */
