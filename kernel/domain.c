@@ -187,7 +187,8 @@ void domain_unpause_all(struct domain *d)
     }
 }
 
-/* The machine follows its control domain: off when that is off, a new start for all else (noreboot: halt). */
+/* The machine follows its control domain: off when that is off, a new start for all else (noreboot:
+ * halt). */
 static __noreturn void machine_follow(u8 reason)
 {
     if (reason == SHUTDOWN_poweroff) {

@@ -17,9 +17,9 @@
 
 #define INIT_WAIT_NS (200 * NSEC_PER_USEC)
 #define SECOND_STARTUP_NS (1 * NSEC_PER_MSEC)
-#define ANSWER_NS NSEC_PER_SEC /* a virtual CPU of a busy host may be slow */
+#define ANSWER_NS NSEC_PER_SEC      /* a virtual CPU of a busy host may be slow */
 #define SETUP_NS (5 * NSEC_PER_SEC) /* a CPU that answered is only slow */
-#define TSC_ROUNDS 2u         /* the first one warms the caches */
+#define TSC_ROUNDS 2u               /* the first one warms the caches */
 #define TSC_MAX_OFFSET_NS NSEC_PER_USEC
 
 /* In the trampoline's page; trampoline.asm knows this layout. */

@@ -64,9 +64,8 @@ section .text
 
 ; ---- SYSCALL ------------------------------------------------------------------------------------------------
 ; in: rcx = rip, r11 = rflags, rsp = the guest's; GS base is the guest's but between the two swapgs
-global syscall_entry
-        align   16
-syscall_entry:
+; out: rbx = the vcpu with its registers saved, rsp = struct pcpu; rdi rsi rdx r8 r10 rax still the guest's
+%macro SYSCALL_SAVE 2                   ; the guest's cs, entry_vector
         swapgs
         mov     [gs:PCPU_scratch], rsp
         mov     rsp, [gs:PCPU_current]
@@ -75,13 +74,19 @@ syscall_entry:
         push    qword [gs:PCPU_scratch]
         swapgs
         push    r11
-        push    SEL_FLAT_CS64
+        push    %1
         push    rcx
         push    0
-        mov     dword [rsp + 4], ENTRY_SYSCALL
+        mov     dword [rsp + 4], %2
         PUSH_REGS
         lea     rbx, [rsp - VCPU_regs]
         mov     rsp, [rbx + VCPU_host_rsp]
+%endmacro
+
+global syscall_entry
+        align   16
+syscall_entry:
+        SYSCALL_SAVE SEL_FLAT_CS64, ENTRY_SYSCALL
         test    dword [rbx + VCPU_flags], KERNEL_MODE
         jz      .user
         cmp     rax, NR_HYPERCALLS
@@ -99,24 +104,11 @@ syscall_entry:
         call    guest_syscall
         jmp     return_path
 
-; SYSCALL from 32-bit guest code: as above, but it never is a hypercall.
+; SYSCALL from 32-bit guest code: it never is a hypercall, and can't leave by a 64-bit SYSRET.
 global syscall32_entry
         align   16
 syscall32_entry:
-        swapgs
-        mov     [gs:PCPU_scratch], rsp
-        mov     rsp, [gs:PCPU_current]
-        add     rsp, REGS_es
-        push    SEL_FLAT_SS
-        push    qword [gs:PCPU_scratch]
-        swapgs
-        push    r11
-        push    0xe023
-        push    rcx
-        push    0
-        PUSH_REGS
-        lea     rbx, [rsp - VCPU_regs]
-        mov     rsp, [rbx + VCPU_host_rsp]
+        SYSCALL_SAVE SEL_FLAT_CS32, 0
         mov     rdi, rbx
         call    guest_syscall32
         jmp     return_path
