@@ -35,6 +35,7 @@ RUNS = {
     "domu-2": ("tarn", False, 2, 2),
     "domu-4": ("tarn", False, 4, 4),
     "domu-4-on-2": ("tarn", False, 4, 2),
+    "domu-4-on-1": ("tarn", False, 4, 1),
     "dom0": ("tarn", True, 1, 1),
     "dom0-2": ("tarn", True, 2, 2),
     "dom0-4": ("tarn", True, 4, 4),
@@ -248,8 +249,6 @@ def prepare():
     kernel, busybox = cache / "vmlinux", cache / "busybox"
     with tempfile.TemporaryDirectory(prefix="linux-") as directory:
         directory = pathlib.Path(directory)
-        if os.geteuid() == 0:
-            directory.chmod(0o777)  # apt downloads as a user of its own
         if not busybox.exists():
             busybox.write_bytes(get_busybox(directory))
         if not kernel.exists():
