@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a domain: made, paused, shut down, crashed. Who it is made of (memory, context) is
- * the builder's. Locks: domain_list_lock (leaf) for the list; domain.lock for shutdown. A domain
+ * The life of a domain: made, shut down, crashed. What it is made of (memory, context) is the
+ * builder's. Locks: domain_list_lock (leaf) for the list; domain.lock for shutdown. A domain
  * that was shut down keeps all it has, so that it can be looked at.
  */
 #include <tarn/console.h>
@@ -163,28 +163,6 @@ void domain_abandon(struct domain *d)
     sched_domain_destroy(d);
     evtchn_domain_destroy(d);
     domain_put(d);
-}
-
-void domain_pause_all(struct domain *d)
-{
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = d->vcpu[i];
-
-        atomic_fetch_or(&v->pause_flags, VPF_PAUSED);
-        if (v == current) {
-            vcpu_sleep_nosync(v);
-        } else {
-            vcpu_sleep_sync(v);
-        }
-    }
-}
-
-void domain_unpause_all(struct domain *d)
-{
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        atomic_fetch_and(&d->vcpu[i]->pause_flags, ~VPF_PAUSED);
-        vcpu_wake(d->vcpu[i]);
-    }
 }
 
 /* The machine follows its control domain: off when that is off, a new start for all else (noreboot:

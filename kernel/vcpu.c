@@ -2,7 +2,7 @@
 /*
  * A vcpu: made, blocked and woken, its timers and its runstate area. When it runs is sched/'s
  * business. pause_flags is atomic: who clears the last bit calls vcpu_wake, who sets a bit calls
- * vcpu_sleep_*.
+ * vcpu_sleep_nosync.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -74,6 +74,14 @@ static struct vcpu_info *first_info(struct domain *d, u32 id)
     return id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : page_alloc();
 }
 
+static void vcpu_free(struct vcpu *v)
+{
+    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
+        page_free(v->first_info);
+    }
+    page_free(v);
+}
+
 int vcpu_create(struct domain *d, u32 id)
 {
     struct vcpu *v = page_alloc();
@@ -99,7 +107,7 @@ int vcpu_create(struct domain *d, u32 id)
     v->periodic_period = 10 * NSEC_PER_MSEC; /* runs from the vcpu's first moment */
     rc = arch_vcpu_create(v);
     if (rc) {
-        page_free(v);
+        vcpu_free(v);
         return rc;
     }
     clock_update(v);
@@ -127,10 +135,7 @@ void vcpu_destroy(struct vcpu *v)
     timer_kill(&v->oneshot);
     timer_kill(&v->poll_timer);
     arch_vcpu_destroy(v);
-    if (v->id >= XEN_LEGACY_MAX_VCPUS) {
-        page_free(v->first_info);
-    }
-    page_free(v);
+    vcpu_free(v);
 }
 
 bool vcpu_event_deliverable(const struct vcpu *v)

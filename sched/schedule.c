@@ -89,8 +89,7 @@ static struct sched_pool *lock_pool_of(const struct vcpu *v)
     }
 }
 
-/* ---- Runstate
- * ------------------------------------------------------------------------------------------- */
+/* ---- Runstate ---- */
 
 static void runstate_to(struct vcpu *v, int state, stime_t t)
 {
@@ -116,8 +115,7 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
     spin_unlock(&p->lock);
 }
 
-/* ---- Wake and sleep
- * ------------------------------------------------------------------------------------- */
+/* ---- Wake and sleep ---- */
 
 void vcpu_wake(struct vcpu *v)
 {
@@ -158,15 +156,6 @@ void vcpu_sleep_nosync(struct vcpu *v)
     tickle(cpu);
 }
 
-void vcpu_sleep_sync(struct vcpu *v)
-{
-    vcpu_sleep_nosync(v);
-    while (READ_ONCE(v->unit.running)) {
-        arch_spin_service();
-    }
-    spin_unlock(&lock_pool_of(v)->lock); /* the switch that cleared it is over */
-}
-
 void vcpu_yield(void)
 {
     struct vcpu *v = current;
@@ -183,8 +172,7 @@ void vcpu_yield(void)
     softirq_raise_self(SOFTIRQ_SCHEDULE);
 }
 
-/* ---- The decision
- * --------------------------------------------------------------------------------------- */
+/* ---- The decision ---- */
 
 /* prev stopped wanting a CPU while it ran: it blocked, went down or was paused. */
 static void note_sleep(struct sched_pool *p, struct vcpu *v, stime_t t)
@@ -273,8 +261,7 @@ void schedule(void)
     }
 }
 
-/* ---- Life cycle
- * ----------------------------------------------------------------------------------------- */
+/* ---- Life cycle ---- */
 
 const struct sched_ops *sched_policy_find(const char *name)
 {

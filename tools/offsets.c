@@ -15,6 +15,9 @@
 #define REG(name) DEFINE(REGS_##name, offsetof(struct vcpu, arch.regs.name))
 
 /* What entry.asm relies on. */
+_Static_assert(offsetof(struct cpu_user_regs, entry_vector) ==
+                   offsetof(struct cpu_user_regs, error_code) + 4,
+               "one word on the stack");
 _Static_assert(offsetof(struct vcpu, arch.regs.es) % 16 == 0,
                "the CPU aligns the stack it pushes on");
 _Static_assert(offsetof(struct vcpu, arch.host_rsp) == 0 && offsetof(struct vcpu, arch.regs) == 8,

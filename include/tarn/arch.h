@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The contract between the floors (docs/tour.md): first what the generic part (kernel, sched,
+ * The contract between the floors (README.md): first what the generic part (kernel, sched,
  * evtchn) asks of the architecture, then the few other calls that go up. Everything else stands in
  * its own header and is called from its own floor or a higher one. `make lint` reads this file: a
  * call that goes up must be declared here, under a comment that names the calling file, and a file

@@ -25,11 +25,10 @@ struct boot_info {
     const char *loader;  /* boot loader's name or "" */
     bool bare_strings;   /* the loader (GRUB 2) leaves the paths out: strings are arguments only */
     u32 nr_regions, nr_modules;
-    struct boot_region
-        region[BOOT_MAX_REGIONS]; /* sorted, not overlapping; RAM yields to any other type */
+    /* Sorted, not overlapping; RAM yields to any other type. */
+    struct boot_region region[BOOT_MAX_REGIONS];
     struct boot_module module[BOOT_MAX_MODULES];
-    paddr_t
-        rsdp; /* where the loader's copy of the RSDP stands, 0 if none (Multiboot 2 tags 14, 15) */
+    paddr_t rsdp;     /* the loader's copy of the RSDP, 0 if none (Multiboot 2 tags 14, 15) */
     paddr_t info_end; /* lowest address above the loader's info structure and strings */
 };
 

@@ -9,8 +9,8 @@
 
 #define BUDDY_ORDERS 19 /* 2^0 .. 2^18 frames: 4 KiB .. 1 GiB */
 #define BUDDY_NIL (~0u)
-#define BUDDY_ZONES \
-    3 /* below 16 MiB, below 4 GiB, above: free lists of their own, so that low frames last */
+/* Below 16 MiB, below 4 GiB, above: free lists of their own, so that low frames last. */
+#define BUDDY_ZONES 3
 
 enum { BUDDY_USED = 0, BUDDY_FREE_HEAD = 1, BUDDY_FREE_TAIL = 2 };
 

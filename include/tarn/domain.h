@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domains and their vcpus. A domain is created with all its vcpus allocated; it is destroyed in two
- * steps: domain_kill takes away what it holds (continuable), the last domain_put frees the
- * structure.
+ * Domains and their vcpus. A domain is created with all its vcpus allocated. One that ended keeps
+ * what it has; the last domain_put frees the structure.
  */
 #pragma once
 
@@ -31,8 +30,8 @@ struct vcpu {
     u32 pause_flags;        /* atomic */
     struct vcpu_info *info; /* shared with the guest: hypervisor mapping. Untrusted contents. */
     mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before; mmu_lock */
-    struct vcpu_info
-        *first_info;  /* where it was before that; stays, as senders may hold on to it */
+    /* Where it was before that; stays, as senders may hold on to it. */
+    struct vcpu_info *first_info;
     bool initialised; /* has a context: VCPUOP_initialise was done */
     bool nmi_pending; /* VCPUOP_send_nmi; goes to the guest before events do */
     bool polling;     /* in SCHEDOP_poll */
@@ -54,7 +53,6 @@ struct domain {
     domid_t domid;
     char name[DOMAIN_NAME_MAX];
     bool privileged; /* dom0 */
-    bool dying;
     u8 shutdown_code;
     bool is_shut_down;
     u32 refcnt;           /* atomic; holders of a pointer beyond a lookup */
@@ -83,9 +81,6 @@ struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
                              struct sched_pool *pool, u32 weight, u32 cap, int *rc);
 void domain_get(struct domain *d);     /* domain_get_by_id and domain_put: arch.h */
 void domain_abandon(struct domain *d); /* one that never ran: all it was given goes back */
-void domain_pause_all(
-    struct domain *d); /* VPF_PAUSED on all vcpus, and wait (but not for current) */
-void domain_unpause_all(struct domain *d);
 /* The guest said it is done: SHUTDOWN_*. The machine follows dom0. */
 void domain_shutdown(struct domain *d, u8 reason);
 /*

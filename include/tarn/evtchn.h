@@ -6,11 +6,13 @@
  * cycle.
  *
  * Locks, outermost first:
- *   evtchn_domain.lock (RANK_EVTCHN) is held for every change of a port's state and for VIRQs; both
- * domains' in address order (spin_lock_two) where a channel between two domains is made or broken.
- *   evtchn.lock, one byte a port, below RANK_EVTCHN and above RANK_RUNQUEUE: held by a sender on
- * the port it sends through, and by whoever changes that port's state on top of the domain's lock.
- * A channel's two ends are locked together, in address order.
+ *
+ * - evtchn_domain.lock (RANK_EVTCHN) is held for every change of a port's state and for VIRQs; both
+ *   domains' in address order (spin_lock_two) where a channel between two domains is made or
+ *   broken.
+ * - evtchn.lock, one byte a port, below RANK_EVTCHN and above RANK_RUNQUEUE: held by a sender on
+ *   the port it sends through, and by whoever changes that port's state on top of the domain's
+ *   lock. A channel's two ends are locked together, in address order.
  */
 #pragma once
 

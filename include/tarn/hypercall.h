@@ -12,6 +12,10 @@
 
 #define NR_HYPERCALLS 64
 
+/* The ABI is that of this version of Xen. */
+#define XEN_ABI_MAJOR 4u
+#define XEN_ABI_MINOR 17u
+
 /* Arguments that a function does not take are not passed on by it: the ABI of the C compiler allows
  * that. */
 typedef long hypercall_fn(u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
@@ -33,6 +37,7 @@ long do_set_debugreg(u64 reg, u64 value);
 long do_get_debugreg(u64 reg);
 long do_update_descriptor(u64 pa, u64 desc);
 long do_memory_op(u64 cmd, u64 arg);
+#define MEMORY_CMD_BITS 6 /* of a memory_op command; above: how far a continued call came */
 long memory_reservation(u64 cmd, u64 arg); /* a part of it, in kernel/ops/reservation.c */
 long do_multicall(u64 list, u64 count);
 long do_update_va_mapping(u64 va, u64 pte, u64 flags);

@@ -20,10 +20,8 @@
 
 #define __noreturn __attribute__((noreturn))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
-#define __section(s) __attribute__((section(s)))
 #define __aligned(n) __attribute__((aligned(n)))
 #define __packed __attribute__((packed))
-#define __must_check __attribute__((warn_unused_result))
 #define __cold __attribute__((cold))
 #define __unused __attribute__((unused))
 

@@ -2,8 +2,7 @@
 /*
  * One struct pcpu stands at the top of each CPU's aligned stack area and is found from rsp. The
  * area is 16 pages of address space; only the stacks are mapped, each with an unmapped guard page
- * under it: 0 guard  1 #DF  2 guard  3 NMI  4 guard  5 #MC  6 guard  7 #DB  8-13 guard  14-15
- * stack, struct pcpu at its top
+ * under it: pages 1 #DF, 3 NMI, 5 #MC, 7 #DB, and 14-15 the stack with struct pcpu at its top.
  */
 #pragma once
 
@@ -27,8 +26,8 @@ struct pcpu {
     bool online;
     bool flushing;  /* answering a TLB flush request */
     u64 loaded_cr3; /* what CR3 holds */
-    struct vcpu
-        *loaded; /* whose segments, FPU and descriptors the hardware holds; kept while idle */
+    /* Whose segments, FPU and descriptors the hardware holds; kept while idle. */
+    struct vcpu *loaded;
     struct vcpu *idle;
     struct sched_pool *pool;
     struct timer slice_timer; /* ends the time slice of what runs here */

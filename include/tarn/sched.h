@@ -126,10 +126,8 @@ void sched_vcpu_destroy(struct vcpu *v);
 void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
 void schedule(void);            /* exit loop only: decide for this pcpu, and switch */
 void vcpu_wake(struct vcpu *v); /* pause_flags may have become 0 */
-void vcpu_sleep_nosync(
-    struct vcpu *v); /* pause_flags has become non-zero; it may still run for a moment */
-void vcpu_sleep_sync(
-    struct vcpu *v);   /* as above, and wait until it is off its CPU (not for current) */
+/* pause_flags has become non-zero; it may still run for a moment. */
+void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_yield(void); /* current */
 void sched_dump(void);
 extern struct sched_pool pool0;

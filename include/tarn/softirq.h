@@ -7,7 +7,7 @@
 
 #include <tarn/pcpu.h>
 
-enum softirq { SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_FLUSH_TLB, SOFTIRQ_EVENT, NR_SOFTIRQS };
+enum softirq { SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_FLUSH_TLB, SOFTIRQ_EVENT };
 
 /* For this pcpu; no IPI needed since the exit loop comes before any return. */
 static inline void softirq_raise_self(enum softirq nr)

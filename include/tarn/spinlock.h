@@ -3,6 +3,7 @@
  * Spinlocks. The hypervisor runs with interrupts off, so there is one kind only. Locks nest in the
  * order of their ranks, outermost first:
  *     domain > cpupool > evtchn > runqueue > leaf
+ * (for the reader and the debugger; nothing checks them at run time).
  * Two locks of one rank are taken in address order (spin_lock_two). While it waits, a pcpu answers
  * TLB flush requests (arch_spin_service), so a holder may wait for a flush.
  */

@@ -9,7 +9,7 @@
 #include <x86/frames.h>
 #include <xen/memory.h>
 
-#define CMD_MASK 0x3fu /* the rest is how far a continued call came */
+#define CMD_MASK ((1u << MEMORY_CMD_BITS) - 1)
 
 static long machphys_mapping(u64 arg)
 {

@@ -13,7 +13,6 @@
 #include <x86/frames.h>
 #include <xen/memory.h>
 
-#define CMD_BITS 6
 #define MAX_ORDER 9 /* of an extent: 2 MiB */
 
 struct extents {
@@ -90,12 +89,13 @@ static bool populate_one(const struct extents *x, u64 i)
 static long for_each_extent(const struct extents *x, u64 cmd, u64 arg,
                             bool (*one)(const struct extents *, u64))
 {
-    u64 start = (u32)cmd >> CMD_BITS, i = start;
+    u64 start = (u32)cmd >> MEMORY_CMD_BITS, i = start;
 
     for (; i < x->r.nr_extents; i++) {
-        if (i != start && i < 1UL << (32 - CMD_BITS) && hypercall_should_yield()) {
+        if (i != start && i < 1UL << (32 - MEMORY_CMD_BITS) && hypercall_should_yield()) {
             return hypercall_continue(__HYPERVISOR_memory_op,
-                                      (cmd & ((1u << CMD_BITS) - 1)) | i << CMD_BITS, arg, 0, 0);
+                                      (cmd & ((1u << MEMORY_CMD_BITS) - 1)) | i << MEMORY_CMD_BITS,
+                                      arg, 0, 0);
         }
         if (!one(x, i)) {
             break;
@@ -118,7 +118,7 @@ static struct domain *target(domid_t domid)
 
 long memory_reservation(u64 cmd, u64 arg)
 {
-    u64 start = (u32)cmd >> CMD_BITS;
+    u64 start = (u32)cmd >> MEMORY_CMD_BITS;
     struct extents x;
     long rc = (long)start;
 
@@ -130,7 +130,7 @@ long memory_reservation(u64 cmd, u64 arg)
     if (!x.d) {
         return rc;
     }
-    switch (cmd & ((1u << CMD_BITS) - 1)) {
+    switch (cmd & ((1u << MEMORY_CMD_BITS) - 1)) {
     case XENMEM_increase_reservation:
         rc = for_each_extent(&x, cmd, arg, increase_one);
         break;

@@ -11,9 +11,6 @@
 
 #include <gen/version.h>
 
-#define ABI_MAJOR 4
-#define ABI_MINOR 17
-
 static long put(u64 arg, const void *src, size_t len)
 {
     return copy_to_guest(arg, src, len) ? -EFAULT : 0;
@@ -72,7 +69,7 @@ long do_xen_version(u64 cmd, u64 arg)
 {
     switch (cmd) {
     case XENVER_version:
-        return ABI_MAJOR << 16 | ABI_MINOR;
+        return XEN_ABI_MAJOR << 16 | XEN_ABI_MINOR;
     case XENVER_extraversion:
         return put_text(arg, "-tarn", sizeof(xen_extraversion_t));
     case XENVER_compile_info:

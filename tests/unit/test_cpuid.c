@@ -59,7 +59,7 @@ static void assert_hidden(u32 leaf, u32 sub, u32 reg, const u8 *bits, u32 nr)
 {
     u32 out[4];
 
-    cpuid_for_guest(all_ones, true, leaf, sub, out);
+    cpuid_for_guest(all_ones, leaf, sub, out);
     for (u32 i = 0; i < nr; i++) {
         if (out[reg] >> bits[i] & 1) {
             fail_msg("leaf %x sub %u register %u: bit %u shows", leaf, sub, reg, bits[i]);
@@ -71,7 +71,7 @@ static void assert_shown(u32 leaf, u32 sub, u32 reg, const u8 *bits, u32 nr)
 {
     u32 out[4];
 
-    cpuid_for_guest(all_ones, true, leaf, sub, out);
+    cpuid_for_guest(all_ones, leaf, sub, out);
     for (u32 i = 0; i < nr; i++) {
         if (!(out[reg] >> bits[i] & 1)) {
             fail_msg("leaf %x sub %u register %u: bit %u is hidden", leaf, sub, reg, bits[i]);
@@ -114,7 +114,7 @@ static void a_hypervisor_is_present(void **state)
     u32 out[4];
 
     (void)state;
-    cpuid_for_guest(all_zero, false, 1, 0, out);
+    cpuid_for_guest(all_zero, 1, 0, out);
     assert_int_equal(out[ECX], 1u << 31);
     assert_int_equal(out[EAX] | out[EBX] | out[EDX], 0);
 }
@@ -127,7 +127,7 @@ static void nothing_is_made_up(void **state)
     (void)state;
     for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
         for (u32 sub = 0; sub < 3; sub++) {
-            cpuid_for_guest(all_zero, true, leaves[i], sub, out);
+            cpuid_for_guest(all_zero, leaves[i], sub, out);
             assert_int_equal(out[EAX] | out[EBX] | out[ECX] | out[EDX], 0);
         }
     }
@@ -142,7 +142,7 @@ static void other_leaves_pass_as_they_are(void **state)
 
     (void)state;
     for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
-        cpuid_for_guest(echo, false, leaves[i], i, out);
+        cpuid_for_guest(echo, leaves[i], i, out);
         echo(leaves[i], i, want);
         assert_memory_equal(out, want, sizeof(out));
     }
@@ -154,7 +154,7 @@ static void performance_counters_and_monitor_are_gone(void **state)
 
     (void)state;
     for (u32 leaf = 5; leaf <= 0xa; leaf += 5) {
-        cpuid_for_guest(all_ones, true, leaf, 0, out);
+        cpuid_for_guest(all_ones, leaf, 0, out);
         assert_int_equal(out[EAX] | out[EBX] | out[ECX] | out[EDX], 0);
     }
 }
@@ -165,22 +165,22 @@ static void state_components(void **state)
     u32 out[4];
 
     (void)state;
-    cpuid_for_guest(all_ones, true, 0xd, 0, out);
+    cpuid_for_guest(all_ones, 0xd, 0, out);
     assert_int_equal(out[EAX], 0xe7); /* no MPX, no PKRU */
     assert_int_equal(out[EDX], 0);
     assert_int_equal(out[EBX], 1664 + 1024);
     assert_int_equal(out[ECX], 1664 + 1024);
-    cpuid_for_guest(all_ones, true, 0xd, 1, out);
+    cpuid_for_guest(all_ones, 0xd, 1, out);
     HIDDEN(0xd, 1, EAX, 1, 3, 4); /* XSAVEC XSAVES XFD */
     assert_int_equal(out[EBX] | out[ECX] | out[EDX], 0);
-    cpuid_for_guest(all_ones, true, 0xd, 2, out);
+    cpuid_for_guest(all_ones, 0xd, 2, out);
     assert_int_equal(out[EAX], 256);
     assert_int_equal(out[EBX], 576);
-    cpuid_for_guest(all_ones, true, 0xd, 9, out);
+    cpuid_for_guest(all_ones, 0xd, 9, out);
     assert_int_equal(out[EAX] | out[EBX], 0);
-    cpuid_for_guest(all_ones, true, 0xd, 0x80000002, out);
+    cpuid_for_guest(all_ones, 0xd, 0x80000002, out);
     assert_int_equal(out[EAX] | out[EBX], 0);
-    cpuid_for_guest(all_zero, true, 0xd, 0, out);
+    cpuid_for_guest(all_zero, 0xd, 0, out);
     assert_int_equal(out[EAX], 0);
 }
 
@@ -192,20 +192,20 @@ static void the_hypervisors_leaves(void **state)
 
     (void)state;
     asked = 0;
-    cpuid_for_guest(all_ones, false, HV, 0, out);
+    cpuid_for_guest(all_ones, HV, 0, out);
     memcpy(name, &out[EBX], 12);
     assert_string_equal(name, "XenVMMXenVMM");
     assert_in_range(out[EAX], HV + 2, HV + 5);
-    cpuid_for_guest(all_ones, false, HV + 1, 0, out);
+    cpuid_for_guest(all_ones, HV + 1, 0, out);
     assert_int_equal(out[EAX], 4u << 16 | 17);
     assert_int_equal(out[EBX] | out[ECX] | out[EDX], 0);
-    cpuid_for_guest(all_ones, false, HV + 2, 0, out);
+    cpuid_for_guest(all_ones, HV + 2, 0, out);
     assert_int_equal(out[EAX], 1);
     assert_int_equal(out[EBX], 0x40000000); /* the MSR that asks for the hypercall page */
     assert_int_equal(out[ECX], 1);
     assert_int_equal(out[EDX], 0);
     for (u32 leaf = HV + 6; leaf < HV + 0x100; leaf++) {
-        cpuid_for_guest(all_ones, true, leaf, 0, out);
+        cpuid_for_guest(all_ones, leaf, 0, out);
         assert_int_equal(out[EAX] | out[EBX] | out[ECX] | out[EDX], 0);
     }
     assert_int_equal(asked, 0);
@@ -216,7 +216,7 @@ static void the_machine_is_asked_for_the_same_leaf(void **state)
     u32 out[4];
 
     (void)state;
-    cpuid_for_guest(all_ones, true, 4, 3, out);
+    cpuid_for_guest(all_ones, 4, 3, out);
     assert_int_equal(last_leaf, 4);
     assert_int_equal(last_sub, 3);
 }

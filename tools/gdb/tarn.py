@@ -90,7 +90,7 @@ class Domains(TarnCommand):
     def show(self, _argument):
         print("domid name             vcpus  pages pool             weight cap state")
         for d in domains():
-            state = "dying" if d["dying"] else "running"
+            state = "running"
             if d["is_shut_down"]:
                 state = f"shut down, code {int(d['shutdown_code'])}"
             pool = d["pool"]["name"].string() if int(d["pool"]) else "-"

@@ -10,9 +10,9 @@ default rel
 MB1_MAGIC    equ 0x1badb002
 MB1_FLAGS    equ 0x00000003              ; page-aligned modules, memory map
 MB2_MAGIC    equ 0xe85250d6
-IMAGE_OFFSET equ 0xffff82d000000000
 STACK_SIZE   equ 4096
 
+extern IMAGE_OFFSET                     ; linker.ld
 extern boot_main, __bss_start, __bss_end, __stack_chk_guard
 
 section .boot.header progbits alloc noexec nowrite align=8

@@ -19,7 +19,6 @@
 #include <x86/pv.h>
 #include <x86/smp.h>
 #include <x86/tsc.h>
-#include <x86/uart.h>
 
 #include <gen/version.h>
 
@@ -55,11 +54,7 @@ static const void *boot_phys(paddr_t pa)
 
 static void console_start(void)
 {
-    if (opt.console_com1) {
-        uart_init(opt.com1_port, opt.com1_baud);
-    } else {
-        uart_off();
-    }
+    console_init();
     log_info("tarn %s", TARN_VERSION);
     log_info("booted by %s, command line: %s",
              boot_info.loader[0] ? boot_info.loader : "an unnamed loader",

@@ -15,7 +15,6 @@
 #include <x86/paging.h>
 
 enum {
-    REG_ID = 0x20,
     REG_VERSION = 0x30,
     REG_TPR = 0x80,
     REG_EOI = 0xb0,
@@ -79,11 +78,6 @@ static void reg_write(u32 reg, u32 value)
 }
 
 /* ---- IPIs ---- */
-
-u32 lapic_id(void)
-{
-    return x2apic ? reg_read(REG_ID) : reg_read(REG_ID) >> 24;
-}
 
 bool lapic_reaches(u32 apic_id)
 {

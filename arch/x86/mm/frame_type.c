@@ -2,14 +2,17 @@
 /*
  * The isolation argument. Guests write page tables only through us, and each frame is used as one
  * thing at a time:
- *   - a frame's reference count says how many ways lead to it; it is given away only at 0;
- *   - its type count says how many uses it has as its type; the type changes only at 0;
- *   - a frame is a table (L1..L4) only after each of its entries was checked, and then nobody maps
- * it writable, since that is another type. So a CPU never walks an entry that wasn't checked. A
- * present L1 entry holds a reference to the frame it maps, and a WRITABLE type if it may write; an
- * entry of L2..L4 holds a reference and the type of the level below. Before a frame changes its
- * type, or its owner, the TLBs that may remember the old use are flushed. Locks:
- * domain.arch.mmu_lock serialises the changes of one domain's tables. Counts are atomic by
+ *
+ * - a frame's reference count says how many ways lead to it; it is given away only at 0;
+ * - its type count says how many uses it has as its type; the type changes only at 0;
+ * - a frame is a table (L1..L4) only after each of its entries was checked, and then nobody maps it
+ *   writable, since that is another type. So a CPU never walks an entry that wasn't checked.
+ *
+ * A present L1 entry holds a reference to the frame it maps, and a WRITABLE type if it may write;
+ * an entry of L2..L4 holds a reference and the type of the level below. Before a frame changes its
+ * type, or its owner, the TLBs that may remember the old use are flushed.
+ *
+ * Locks: domain.arch.mmu_lock serialises the changes of one domain's tables. Counts are atomic by
  * themselves.
  */
 #include <tarn/console.h>
@@ -119,7 +122,9 @@ static u64 l1e_adjust(u64 e)
     return e & PTE_GUEST_KERNEL ? e : e | PTE_G;
 }
 
-int l1e_get(u64 *e, struct domain *d, struct domain *owner)
+/* What an L1 entry of d refers to (a frame of `owner`): check and count it. *e gets the bits we
+ * add. */
+static int l1e_get(u64 *e, struct domain *d, struct domain *owner)
 {
     mfn_t mfn = paddr_to_mfn(*e & PTE_ADDR);
     int rc;
@@ -140,7 +145,7 @@ int l1e_get(u64 *e, struct domain *d, struct domain *owner)
     return 0;
 }
 
-void l1e_put(u64 e)
+static void l1e_put(u64 e)
 {
     mfn_t mfn = paddr_to_mfn(e & PTE_ADDR);
 
@@ -235,22 +240,22 @@ static void flush_former_use(const struct frame *f, u32 old_type, const struct d
 int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
 {
     struct frame *f = mfn_to_frame(mfn);
-    u32 old = atomic_load(&f->type), new;
+    u32 old = atomic_load(&f->type), next;
     int rc = 0;
 
     do {
         if ((old & FT_COUNT) == 0) {
-            new = type | 1 | (is_table_type(type) || type == FT_DESC ? 0 : FT_VALIDATED);
+            next = type | 1 | (is_table_type(type) || type == FT_DESC ? 0 : FT_VALIDATED);
         } else if ((old & FT_MASK) != type) {
             return -EBUSY;
         } else if (!(old & FT_VALIDATED) || (old & FT_COUNT) == FT_COUNT) {
             return -EINVAL; /* a table that refers to itself, or an overflow */
         } else {
-            new = old + 1;
+            next = old + 1;
         }
-    } while (!atomic_cmpxchg(&f->type, &old, new));
+    } while (!atomic_cmpxchg(&f->type, &old, next));
 
-    if (new &FT_VALIDATED) {
+    if (next & FT_VALIDATED) {
         if ((old & FT_COUNT) == 0 && (is_table_type(old) || (old & FT_MASK) == FT_DESC)) {
             flush_former_use(f, old, d);
         }

@@ -11,13 +11,15 @@
 #include <x86/frames.h>
 #include <x86/paging.h>
 
+#define LOW_FRAMES 256u /* below 1 MiB */
+
 struct frame *frame_table; /* constant after boot; a frame's fields say who guards them */
 u32 nr_frames;
 u64 *m2p;
 u64 m2p_entries;
 
 static struct buddy heap;                                    /* all free frames; heap_lock */
-static struct spinlock heap_lock = SPINLOCK_INIT(RANK_LEAF); /* leaf */
+static struct spinlock heap_lock = SPINLOCK_INIT(RANK_LEAF); /* `heap` */
 static paddr_t boot_first, boot_next, boot_limit; /* bump allocator until the heap stands */
 
 /* First address above everything the loader placed below `limit`. */
@@ -58,7 +60,8 @@ static void boot_alloc_init(const struct boot_info *bi)
     }
 }
 
-void *boot_alloc(u64 size, u64 align)
+/* Before the heap stands; never freed. */
+static void *boot_alloc(u64 size, u64 align)
 {
     paddr_t pa = ALIGN_UP(boot_next, align);
 
@@ -77,6 +80,7 @@ static const char *keep_string(const char *s)
     return memcpy(boot_alloc(len, 1), s, len);
 }
 
+/* The highest RAM frame + 1; what the direct map has no room for is not used. */
 static u32 top_ram_frame(const struct boot_info *bi)
 {
     paddr_t top = 0;
@@ -86,10 +90,10 @@ static u32 top_ram_frame(const struct boot_info *bi)
             top = MAX(top, bi->region[i].end);
         }
     }
-    return (u32)(MIN(top, 5UL << 40) >> PAGE_SHIFT);
+    return (u32)(MIN(top, HV_END - DIRECT_VIRT) >> PAGE_SHIFT);
 }
 
-/* Free [start, end) without what `skip(i)` covers: recursion over the loader's areas. */
+/* Free [start, end) without what the modules from `module` on cover. */
 static void free_without(const struct boot_info *bi, u32 module, paddr_t start, paddr_t end)
 {
     paddr_t from, to;
@@ -181,8 +185,9 @@ void frames_give_boot_memory(const struct boot_info *bi)
         u32 end = (u32)(ALIGN_UP(bi->module[i].end, PAGE_SIZE) >> PAGE_SHIFT);
 
         for (u32 f = first; f < end && f < nr_frames; f++) {
-            /* Modules may share their last page, and may lie outside RAM the heap knows. */
-            if (frame_table[f].node.state == BUDDY_USED && !frame_table[f].ref && f >= 256) {
+            /* Modules may share their last page. The first MiB is not given away: firmware,
+             * trampoline. */
+            if (frame_table[f].node.state == BUDDY_USED && !frame_table[f].ref && f >= LOW_FRAMES) {
                 spin_lock(&heap_lock);
                 buddy_free_range(&heap, f, f + 1);
                 spin_unlock(&heap_lock);

@@ -161,20 +161,25 @@ static bool must_give_way(struct domain *d, u32 done, u64 left)
     return left == 0 || !mmu_settle(d) || (done && hypercall_should_yield());
 }
 
+/* Our own continuation says so in the count; how much was done before stands at done_ptr. */
+static int resume(u64 *count, u64 done_ptr, u32 *before)
+{
+    bool again = *count & MMU_UPDATE_PREEMPTED;
+
+    *count = (u32)*count & ~MMU_UPDATE_PREEMPTED;
+    *before = 0;
+    return again && done_ptr ? copy_from_guest(before, done_ptr, sizeof(*before)) : 0;
+}
+
 long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
 {
-    struct domain *d = current->domain, *owner;
-    u32 done = 0, before = 0;
+    struct domain *d = current->domain, *owner = NULL;
+    u32 done = 0, before;
     long rc;
 
-    count = (u32)count;
-    if (count & MMU_UPDATE_PREEMPTED) { /* our own continuation */
-        count &= ~(u64)MMU_UPDATE_PREEMPTED;
-        if (done_ptr && copy_from_guest(&before, done_ptr, sizeof(before))) {
-            return -EFAULT;
-        }
+    if (resume(&count, done_ptr, &before)) {
+        return -EFAULT;
     }
-    owner = NULL;
     rc = tables_of(d, foreign);
     rc = rc ? rc : foreign_get(d, foreign, &owner);
     while (!finished(d, rc, count - done)) {
@@ -212,6 +217,7 @@ static int flush_vcpus(struct domain *d, u64 bitmap_va)
     if (copy_from_guest(bits, bitmap_va, DIV_ROUND_UP(d->max_vcpus, 8u))) {
         return -EFAULT;
     }
+    _Static_assert(ARRAY_SIZE(bits) == 2, "all of the bitmap is looked at");
     if (bits[0] | bits[1]) {
         tlb_flush_mask(&d->arch.dirty_cpus);
     }
@@ -412,15 +418,11 @@ int mmuext_one(struct vcpu *v, const struct mmuext_op *op)
 long do_mmuext_op(u64 ops, u64 count, u64 done_ptr, u64 foreign)
 {
     struct vcpu *v = current;
-    u32 done = 0, before = 0;
+    u32 done = 0, before;
     long rc = 0;
 
-    count = (u32)count;
-    if (count & MMU_UPDATE_PREEMPTED) {
-        count &= ~(u64)MMU_UPDATE_PREEMPTED;
-        if (done_ptr && copy_from_guest(&before, done_ptr, sizeof(before))) {
-            return -EFAULT;
-        }
+    if (resume(&count, done_ptr, &before)) {
+        return -EFAULT;
     }
     if ((domid_t)foreign != DOMID_SELF && (domid_t)foreign != v->domain->domid) {
         return v->domain->privileged ? -ESRCH : -EPERM;

@@ -20,8 +20,9 @@ paddr_t trampoline_pa = 0x8000;
 u64 trampoline_cr3;
 
 static struct spinlock map_lock = SPINLOCK_INIT(RANK_LEAF); /* the hypervisor's own tables */
-static u64 ioremap_next = IOREMAP_VIRT; /* where the next mapping goes; map_lock */
+static u64 ioremap_next = IOREMAP_VIRT; /* where the next mapping goes; boot CPU only */
 static paddr_t direct_low_end;          /* below 4 GiB, the direct map reaches up to here */
+
 /* The table below *entry, made when it isn't there. */
 static u64 *table_below(u64 *entry, u64 flags)
 {

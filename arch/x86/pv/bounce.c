@@ -124,7 +124,7 @@ long do_iret(void)
     }
     r->rip = f.rip;
     r->cs = (u16)(f.cs | 3);
-    r->rflags = (f.rflags & ~(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    r->rflags = (f.rflags & ~(X86_IOPL | X86_VM | X86_NT)) | X86_IF | X86_ALWAYS;
     r->rsp = f.rsp;
     r->ss = (u16)(f.ss | 3);
     if (f.flags & VGCF_in_syscall) {

@@ -37,7 +37,6 @@ struct build {
     /* pfns */
     u64 initrd, p2m, start_info, store, console, tables, stack, end, first_extra, next_extra;
     u64 nr_tables, nr_p2m_pages;
-    u64 next_table;
     mfn_t l4;
     char why[96];
 };
@@ -73,8 +72,7 @@ static void put(struct build *b, u64 va, const void *src, u64 len)
     }
 }
 
-/* ---- Memory
- * --------------------------------------------------------------------------------------------- */
+/* ---- Memory ---- */
 
 static u32 order_for(u64 pages)
 {
@@ -142,8 +140,7 @@ static const char *give_memory(struct build *b)
                                                                      : "not enough free memory";
 }
 
-/* ---- Layout
- * --------------------------------------------------------------------------------------------- */
+/* ---- Layout ---- */
 
 /* Tables that map [va, va + len): one each for what it spans at levels 1 to 3. */
 static u64 tables_for(u64 va, u64 len, u32 levels)
@@ -223,8 +220,7 @@ static const char *lay_out(struct build *b)
     return NULL;
 }
 
-/* ---- Page tables
- * ---------------------------------------------------------------------------------------- */
+/* ---- Page tables ---- */
 
 /* The entry for va at `level`; missing tables are taken one after the other from *next. */
 static u64 *pt_entry(struct build *b, u64 va, u32 level, u64 *next)
@@ -272,8 +268,7 @@ static void map_p2m(struct build *b)
     }
 }
 
-/* ---- Contents
- * ------------------------------------------------------------------------------------------- */
+/* ---- Contents ---- */
 
 static void load_image(struct build *b)
 {
@@ -365,7 +360,7 @@ static const char *start_vcpu0(struct build *b)
     r->rsi = b->base + (b->start_info << PAGE_SHIFT);
     r->cs = SEL_FLAT_CS64;
     r->ss = SEL_FLAT_SS;
-    r->rflags = X86_IF | 2;
+    r->rflags = X86_IF | X86_ALWAYS;
     return NULL;
 }
 

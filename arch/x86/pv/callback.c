@@ -8,11 +8,6 @@
 #include <x86/pv.h>
 #include <xen/callback.h>
 
-static bool callback_address_ok(u64 eip)
-{
-    return is_canonical(eip) && (eip < HV_START || eip >= HV_END);
-}
-
 static struct guest_callback *callback_slot(struct vcpu *v, u32 type)
 {
     switch (type) {
@@ -45,15 +40,16 @@ static long callback_register(u64 arg)
     if (!slot) {
         return -ENOSYS;
     }
-    if (!callback_address_ok(c.address)) {
+    if (!guest_address_ok(c.address)) {
         return -EINVAL;
     }
     slot->eip = c.address;
     slot->masks_events = (c.flags & CALLBACKF_mask_events) != 0;
     if (c.type == CALLBACKTYPE_nmi) { /* that is the trap table's vector 2 */
-        current->arch.traps[TRAP_NMI] = (struct trap_info){
-            .vector = TRAP_NMI, .flags = 4, .cs = SEL_FLAT_CS64, .address = c.address
-        };
+        current->arch.traps[TRAP_NMI] = (struct trap_info){ .vector = TRAP_NMI,
+                                                            .cs = SEL_FLAT_CS64,
+                                                            .address = c.address };
+        TI_SET_IF(&current->arch.traps[TRAP_NMI], 1);
     }
     return 0;
 }

@@ -3,7 +3,9 @@
  * The guest's CPUID: the machine's, without what a PV guest can't use (it runs in ring 3 on our
  * page tables), and the hypervisor's leaves (arch-x86/cpuid.h). Pure.
  */
+#include <tarn/hypercall.h>
 #include <tarn/lib.h>
+#include <x86/cpufeature.h>
 #include <x86/cpuid_guest.h>
 #include <xen/arch-x86/cpuid.h>
 
@@ -11,9 +13,8 @@ enum { EAX, EBX, ECX, EDX };
 
 #define BIT(n) (1u << (n))
 
-static void hypervisor_leaf(bool privileged, u32 leaf, u32 out[4])
+static void hypervisor_leaf(u32 leaf, u32 out[4])
 {
-    (void)privileged;
     memset(out, 0, 4 * sizeof(u32));
     switch (leaf - XEN_CPUID_FIRST_LEAF) {
     case 0:
@@ -23,7 +24,7 @@ static void hypervisor_leaf(bool privileged, u32 leaf, u32 out[4])
         out[EDX] = XEN_CPUID_SIGNATURE_EDX;
         break;
     case 1:
-        out[EAX] = 4u << 16 | 17;
+        out[EAX] = XEN_ABI_MAJOR << 16 | XEN_ABI_MINOR;
         break;
     case 2:
         out[EAX] = 1; /* hypercall pages */
@@ -35,11 +36,10 @@ static void hypervisor_leaf(bool privileged, u32 leaf, u32 out[4])
     }
 }
 
-/* The state components that the hypervisor saves (x87, SSE, AVX, AVX-512), and the room they take.
- */
+/* The state components that the hypervisor saves, and the room they take. */
 static void xstate_leaf(cpuid_fn cpuid, u32 sub, u32 out[4])
 {
-    const u32 saved = 0xe7;
+    const u32 saved = (u32)XCR0_SAVED;
     u32 size = 512 + 64, part[4];
 
     if (sub == 1) {
@@ -58,10 +58,10 @@ static void xstate_leaf(cpuid_fn cpuid, u32 sub, u32 out[4])
     }
 }
 
-void cpuid_for_guest(cpuid_fn cpuid, bool privileged, u32 leaf, u32 sub, u32 out[4])
+void cpuid_for_guest(cpuid_fn cpuid, u32 leaf, u32 sub, u32 out[4])
 {
     if (leaf >= XEN_CPUID_FIRST_LEAF && leaf < XEN_CPUID_FIRST_LEAF + 0x100) {
-        hypervisor_leaf(privileged, leaf, out);
+        hypervisor_leaf(leaf, out);
         return;
     }
     cpuid(leaf, sub, out);

@@ -21,7 +21,6 @@
 #include <x86/pv.h>
 #include <xen/physdev.h>
 
-/* A register by its number in the instruction set's order. */
 u64 *guest_gpr(struct cpu_user_regs *r, u32 n)
 {
     u64 *const regs[16] = {
@@ -265,10 +264,9 @@ static bool emulate(struct vcpu *v, const struct insn *in)
     }
 }
 
-/* Up to 15 bytes, as many as can be read. */
 u32 guest_fetch(u64 rip, u8 *code)
 {
-    u32 n = 15;
+    u32 n = MAX_INSN;
 
     while (n && copy_from_guest(code, rip, n)) {
         n--;
@@ -280,7 +278,7 @@ u32 guest_fetch(u64 rip, u8 *code)
 static bool code_segment_64(const struct vcpu *v)
 {
     u32 sel = v->arch.regs.cs;
-    u64 table = v->arch.gdt_va + (sel & 4 ? 16 * PAGE_SIZE : 0);
+    u64 table = v->arch.gdt_va + (sel & 4 ? GDT_PAGES * PAGE_SIZE : 0);
 
     /* The whole window is mapped, whatever the guest's tables hold. */
     return sel == SEL_FLAT_CS64 || (*(const volatile u64 *)(table + (sel & ~7u)) >> 53 & 1);
@@ -289,7 +287,7 @@ static bool code_segment_64(const struct vcpu *v)
 bool emulate_privileged(struct vcpu *v)
 {
     struct insn in;
-    u8 code[16];
+    u8 code[MAX_INSN];
     u32 n;
 
     if (!code_segment_64(v)) {
@@ -322,7 +320,7 @@ bool emulate_forced_cpuid(struct vcpu *v)
     if (copy_from_guest(code, r->rip, sizeof(code)) || memcmp(code, prefix, sizeof(prefix)) != 0) {
         return false;
     }
-    cpuid_for_guest(cpuid, v->domain->privileged, (u32)r->rax, (u32)r->rcx, out);
+    cpuid_for_guest(cpuid, (u32)r->rax, (u32)r->rcx, out);
     r->rax = out[0];
     r->rbx = out[1];
     r->rcx = out[2];

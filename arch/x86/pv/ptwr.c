@@ -12,9 +12,6 @@
 #include <x86/frames.h>
 #include <x86/pv.h>
 
-#define PF_PRESENT 1u
-#define PF_WRITE 2u
-
 static u64 source(struct vcpu *v, const struct store_insn *in)
 {
     u64 value = in->has_imm ? in->imm : *guest_gpr(&v->arch.regs, in->reg);
@@ -73,7 +70,7 @@ static bool table_at(struct vcpu *v, u64 addr, mfn_t *table)
 bool emulate_pt_write(struct vcpu *v, u64 addr, u32 error)
 {
     struct store_insn in;
-    u8 code[16];
+    u8 code[MAX_INSN];
     mfn_t table;
     bool done = false;
 

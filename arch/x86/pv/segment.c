@@ -24,15 +24,15 @@
 #define DESC_LONG (1UL << 53)
 #define DESC_ACCESSED (1UL << 40)
 
-static u64
-    *zero_page; /* what a window shows where the guest has no table; made for the first vcpu */
+/* What a window shows where the guest has no table; made for the first vcpu. */
+static u64 *zero_page;
 
 /*
  * A descriptor that the CPU may load for ring 3: code or data of DPL 3, not conforming. Anything
  * else present (gates, TSS, LDT, rings 0-2) could be a way into us. Rings 1 and 2 are raised to 3,
  * as the ABI does.
  */
-long descriptor_check(u64 *desc)
+static long descriptor_check(u64 *desc)
 {
     u64 d = *desc;
 
@@ -65,10 +65,10 @@ int vcpu_descriptors_init(struct vcpu *v)
     if (!zero_page && !(zero_page = page_alloc())) {
         return -ENOMEM;
     }
-    v->arch.gdt_va = __atomic_fetch_add(&next, 32 * PAGE_SIZE, __ATOMIC_SEQ_CST);
+    v->arch.gdt_va = atomic_fetch_add(&next, WINDOW_PAGES * PAGE_SIZE);
     hv_map(v->arch.gdt_va, virt_to_phys(zero_page), PAGE_SIZE, PTE_HV_RO);
     v->arch.gdt_ptes = hv_pte(v->arch.gdt_va);
-    for (u32 i = 0; i < 32; i++) {
+    for (u32 i = 0; i < WINDOW_PAGES; i++) {
         v->arch.gdt_ptes[i] = virt_to_phys(zero_page) | PTE_HV_RO;
     }
     v->arch.gdt_cpu = NO_CPU;
@@ -124,7 +124,7 @@ int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries)
 
 static void drop_ldt(struct vcpu *v)
 {
-    for (u32 i = 16; i < 32; i++) {
+    for (u32 i = GDT_PAGES; i < WINDOW_PAGES; i++) {
         u64 e = v->arch.gdt_ptes[i];
 
         if ((e & PTE_ADDR) != virt_to_phys(zero_page)) {
@@ -133,14 +133,6 @@ static void drop_ldt(struct vcpu *v)
         }
     }
     v->arch.ldt_ents = 0;
-}
-
-void vcpu_drop_descriptors(struct vcpu *v)
-{
-    mmu_lock(v->domain);
-    drop_gdt(v);
-    drop_ldt(v);
-    mmu_unlock(v->domain);
 }
 
 /* The pages of an LDT are found through the guest's own mapping, all at once. */
@@ -160,9 +152,8 @@ long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries)
             drop_ldt(v);
             return -EINVAL;
         }
-        window_set(v, 16 + i, (e & PTE_ADDR) | PTE_HV_RW);
+        window_set(v, GDT_PAGES + i, (e & PTE_ADDR) | PTE_HV_RW);
     }
-    v->arch.ldt_base = base;
     v->arch.ldt_ents = entries;
     vcpu_load_ldt(v);
     return 0;
@@ -172,7 +163,7 @@ long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries)
 void vcpu_load_ldt(const struct vcpu *v)
 {
     u64 *desc = (u64 *)this_pcpu()->gdt + (SEL_LDT & 0xfff) / 8;
-    u64 base = v->arch.gdt_va + 16 * PAGE_SIZE, limit = v->arch.ldt_ents * 8UL - 1;
+    u64 base = v->arch.gdt_va + GDT_PAGES * PAGE_SIZE, limit = v->arch.ldt_ents * 8UL - 1;
 
     if (v->arch.ldt_ents == 0) {
         lldt(0);

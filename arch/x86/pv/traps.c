@@ -9,6 +9,7 @@
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
 #include <x86/asm.h>
+#include <x86/cpufeature.h>
 #include <x86/layout.h>
 #include <x86/panic.h>
 #include <x86/pv.h>
@@ -100,7 +101,7 @@ void show_guest_regs(const struct vcpu *v)
     log_error("d%uv%u r13 %016lx r14 %016lx r15 %016lx", d->domid, v->id, r->r13, r->r14, r->r15);
 }
 
-/* The guest's own handler for a vector; none: it can't go on. */
+/* The guest's own handler for a vector; address 0: it has none. */
 static const struct trap_info *guest_trap(struct vcpu *v, u32 vector)
 {
     return &v->arch.traps[vector];
@@ -123,7 +124,7 @@ void inject_trap(struct vcpu *v, u32 vector, u32 error_code)
     bounce_to(v, ti->address, TI_GET_IF(ti) != 0, has_error_code(vector), error_code);
 }
 
-void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code)
+static void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code)
 {
     const struct trap_info *ti = guest_trap(v, TRAP_PF);
 
@@ -148,10 +149,10 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     /* To the guest's kernel, its own accesses are not user ones. What it can't see looks not
      * present. */
     if (guest_kernel_mode(v)) {
-        error &= ~4u;
+        error &= ~PF_USER;
     }
-    if (addr >= M2P_VIRT + (1UL << 39) && addr < HV_END) {
-        error &= ~1u;
+    if (addr >= M2P_VIRT + (1UL << 39) /* its slot */ && addr < HV_END) {
+        error &= ~PF_PRESENT;
     }
     inject_page_fault(v, addr, error);
 }
@@ -192,7 +193,7 @@ static void guest_general_protection(struct vcpu *v, struct cpu_user_regs *regs)
 static void guest_device_not_available(struct vcpu *v)
 {
     /* TS is set only because the guest asked for it (fpu_taskswitch); the trap clears it. */
-    v->arch.ctrlreg0 &= ~8UL;
+    v->arch.ctrlreg0 &= ~CR0_TS;
     fpu_load_ts(v);
     inject_trap(v, TRAP_NM, 0);
 }
@@ -202,7 +203,7 @@ static u64 take_dr6(void)
     u64 dr6;
 
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
-    __asm__ volatile("mov %0, %%dr6" : : "r"(0xffff0ff0UL));
+    __asm__ volatile("mov %0, %%dr6" : : "r"(DR6_ALWAYS));
     return dr6;
 }
 
@@ -294,7 +295,7 @@ void guest_iret_failed(struct vcpu *v)
     bounce_failsafe(v);
 }
 
-/* ENTRY: the guest registers its trap table; entries it doesn't name stay. NULL clears all. */
+/* The guest registers its trap table; entries it doesn't name stay. NULL clears all. */
 long do_set_trap_table(u64 table)
 {
     struct vcpu *v = current;
@@ -311,7 +312,7 @@ long do_set_trap_table(u64 table)
         if (!ti.address) {
             return 0;
         }
-        if (!is_canonical(ti.address) || (ti.address >= HV_START && ti.address < HV_END)) {
+        if (!guest_address_ok(ti.address)) {
             return -EINVAL;
         }
         v->arch.traps[ti.vector] = ti;

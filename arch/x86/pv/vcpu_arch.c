@@ -12,8 +12,9 @@
 #include <x86/frames.h>
 #include <x86/pv.h>
 
-#define CR0_GUEST 0x80050033UL /* what a guest's kernel reads: PG AM WP NE ET MP PE */
-#define CR4_GUEST 0x660UL      /* OSXMMEXCPT OSFXSR MCE PAE */
+/* What a guest's kernel reads. */
+#define CR0_GUEST (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
+#define CR4_GUEST (CR4_OSXMMEXCPT | CR4_OSFXSR | CR4_MCE | CR4_PAE)
 
 int arch_vcpu_create(struct vcpu *v)
 {
@@ -28,8 +29,8 @@ int arch_vcpu_create(struct vcpu *v)
     fpu_init_state(a->xsave);
     a->ctrlreg0 = CR0_GUEST;
     a->ctrlreg4 = CR4_GUEST;
-    a->debugreg[6] = 0xffff0ff0;
-    a->debugreg[7] = 0x400;
+    a->debugreg[6] = DR6_ALWAYS;
+    a->debugreg[7] = DR7_ALWAYS;
     a->loaded_on = NO_CPU;
     a->flags = VCPU_KERNEL_MODE;
     return 0;
@@ -132,7 +133,7 @@ int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     a->regs.cs |= 3;
     a->regs.ss |= 3;
     a->iopl = (c->user_regs.rflags & X86_IOPL) >> 12; /* virtual: see priv_op.c */
-    a->regs.rflags = (a->regs.rflags & ~(X86_IOPL | X86_VM | X86_NT)) | X86_IF | 2;
+    a->regs.rflags = (a->regs.rflags & ~(X86_IOPL | X86_VM | X86_NT)) | X86_IF | X86_ALWAYS;
     a->flags = c->flags & VGCF_IN_KERNEL ? VCPU_KERNEL_MODE : 0;
     a->cr3 = mfn_to_paddr(a->flags || !a->user_l4.n ? a->guest_l4 : a->user_l4);
     a->ctrlreg0 = CR0_GUEST | (c->ctrlreg[0] & CR0_TS);
@@ -218,7 +219,7 @@ long do_set_debugreg(u64 reg, u64 value)
         return -EPERM;
     }
     if (nr == 7) {
-        value = (value & ~0xf800UL) | 0x400; /* no GD, no reserved bits */
+        value = (value & ~0xf800UL) | DR7_ALWAYS; /* no GD, no reserved bits */
     }
     a->debugreg[nr] = value;
     vcpu_load_debugreg((u64)nr, value);

@@ -18,7 +18,6 @@ struct acpi_info;
 void lapic_init(
     const struct acpi_info *acpi); /* boot CPU, after tsc_init: also masks the rest, calibrates */
 void lapic_enable(void);           /* each other CPU */
-u32 lapic_id(void);                /* of this pcpu */
 bool lapic_reaches(u32 apic_id);   /* in the mode in use an IPI can be sent there */
 
 void lapic_send_ipi(u32 apic_id, u8 vector);

@@ -35,6 +35,7 @@
 #define XCR0_SSE (1UL << 1)
 #define XCR0_AVX (1UL << 2)
 #define XCR0_AVX512 (7UL << 5)
+#define XCR0_SAVED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512) /* at most; for guests */
 
 struct cpu_features {
     char vendor[13];

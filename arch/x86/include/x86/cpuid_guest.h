@@ -6,4 +6,4 @@
 #include <x86/apicid.h>
 
 /* out: eax ebx ecx edx. `cpuid` gives the machine's own. */
-void cpuid_for_guest(cpuid_fn cpuid, bool privileged, u32 leaf, u32 sub, u32 out[4]);
+void cpuid_for_guest(cpuid_fn cpuid, u32 leaf, u32 sub, u32 out[4]);

@@ -6,6 +6,9 @@
 #include <tarn/spinlock.h>
 #include <xen/xen.h>
 
+/* A vcpu's window of descriptors: pages of the GDT, then as many of the LDT. */
+#define GDT_PAGES 16
+#define WINDOW_PAGES (2 * GDT_PAGES)
 #define GDT_GUEST_PAGES 14 /* selectors below 0xe000 are the guest's */
 #define NR_TRAPS 256
 
@@ -38,11 +41,10 @@ struct arch_vcpu {
     u64 debugreg[8];
     u64 iopl;
 
-    u64 gdt_va;    /* window of 16 + 16 pages: GDT, LDT */
-    u64 *gdt_ptes; /* its 32 page-table entries */
+    u64 gdt_va;    /* window of WINDOW_PAGES: GDT, LDT */
+    u64 *gdt_ptes; /* its page-table entries */
     mfn_t gdt_frame[GDT_GUEST_PAGES];
     u32 gdt_ents, ldt_ents;
-    u64 ldt_base;
     u32 gdt_cpu; /* pcpu whose descriptor page the window shows, NO_CPU none */
 
     void *xsave;   /* one page */

@@ -69,11 +69,9 @@ static inline domid_t frame_owner(const struct frame *f)
 }
 
 void frames_init(struct boot_info *bi); /* frame table, M2P; copies the loader's strings */
-void frames_add_high_memory(
-    const struct boot_info *bi); /* above 4 GiB, once paging_init has mapped it */
-void frames_give_boot_memory(
-    const struct boot_info *bi);       /* modules and boot-only memory to the heap */
-void *boot_alloc(u64 size, u64 align); /* before frames_init is done; never freed */
+/* What lies above 4 GiB, once paging_init has mapped it. */
+void frames_add_high_memory(const struct boot_info *bi);
+void frames_give_boot_memory(const struct boot_info *bi); /* the modules' memory to the heap */
 u64 heap_free_frames(void);
 
 /* 2^order frames for a domain (added to its list, counted); INVALID_MFN when there is no memory or
@@ -93,19 +91,14 @@ void mmu_unlock(struct domain *d);
 /* References: -errno or 0. */
 int frame_get(mfn_t mfn, const struct domain *d); /* a reference to a frame of d */
 void frame_put(mfn_t mfn);
-int frame_get_type(
-    mfn_t mfn, u32 type,
-    struct domain *d); /* validates when the frame takes this type; needs a reference */
+/* Validates when the frame takes this type; needs a reference. */
+int frame_get_type(mfn_t mfn, u32 type, struct domain *d);
 void frame_put_type(mfn_t mfn);
 int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d);
-void frame_put_and_type(mfn_t mfn,
-                        struct domain *d); /* d owns it, or at least does not own it as a table */
-bool mmu_settle(struct domain *d);         /* finish what puts left to do; mmu_lock not held */
+/* d owns it, or at least does not own it as a table. */
+void frame_put_and_type(mfn_t mfn, struct domain *d);
+bool mmu_settle(struct domain *d); /* finish what puts left to do; mmu_lock not held */
 
-/* What an L1 entry of d refers to (a frame of `owner`): check and count it, undo that. *e gets the
- * bits we add. */
-int l1e_get(u64 *e, struct domain *d, struct domain *owner);
-void l1e_put(u64 e);
 u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */
 void frame_release(struct frame *f);    /* frames.c; the last reference went */
 /* One entry of a validated table, changed as mmu_update does. `preserve_ad`: keep the accessed and

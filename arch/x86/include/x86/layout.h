@@ -29,9 +29,7 @@
 #define PTE_PS 0x080UL
 #define PTE_G 0x100UL
 #define PTE_AVAIL 0xe00UL
-#define PTE_GUEST_KERNEL                                                     \
-    (1UL << 52) /* user bit was added by us: a mapping of the guest's kernel \
-                 */
+#define PTE_GUEST_KERNEL (1UL << 52) /* of the guest's kernel: the user bit was added by us */
 #define PTE_AVAIL_HIGH (0x7ffUL << 52)
 #define PTE_NX (1UL << 63)
 #define PTE_ADDR 0x000ffffffffff000UL
@@ -73,6 +71,12 @@ static inline mfn_t virt_to_mfn(const void *p)
 static inline bool is_canonical(u64 va)
 {
     return (u64)((s64)(va << 16) >> 16) == va;
+}
+
+/* An address that a guest may jump to, as far as we are concerned. */
+static inline bool guest_address_ok(u64 va)
+{
+    return is_canonical(va) && (va < HV_START || va >= HV_END);
 }
 
 /* [va, va + len) lies in the guest's part of the address space. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The PV personality: arch/x86/pv. What its files use of each other, and what floor 3 and 4 use of
- * it. */
+/*
+ * The PV personality, arch/x86/pv: what its files use of each other and of the floors below for a
+ * vcpu's state (arch/x86/mm/mmu_update.c; fpu.c, switch.c and pcpu.c of arch/x86/cpu), and what
+ * arch/x86/boot calls. What a lower floor may call stands in tarn/arch.h.
+ */
 #pragma once
 
 #include <tarn/arch.h>
@@ -17,11 +20,9 @@
 #define SEL_TSS 0xe040
 #define SEL_LDT 0xe050
 
-#define ENTRY_SYSCALL                                                           \
-    256 /* entry_vector of a frame that came by SYSCALL and may leave by SYSRET \
-         */
+/* entry_vector of a frame that came by SYSCALL and may leave by SYSRET */
+#define ENTRY_SYSCALL 256
 
-#define TRAP_DE 0
 #define TRAP_DB 1
 #define TRAP_NMI 2
 #define TRAP_BP 3
@@ -30,15 +31,18 @@
 #define TRAP_NM 7
 #define TRAP_DF 8
 #define TRAP_TS 10
-#define TRAP_NP 11
-#define TRAP_SS 12
 #define TRAP_GP 13
 #define TRAP_PF 14
-#define TRAP_MF 16
 #define TRAP_AC 17
 #define TRAP_MC 18
-#define TRAP_XM 19
 
+/* Error code of a page fault */
+#define PF_PRESENT 1u
+#define PF_WRITE 2u
+#define PF_USER 4u
+
+/* rflags */
+#define X86_ALWAYS 0x2UL
 #define X86_TF 0x100UL
 #define X86_IF 0x200UL
 #define X86_DF 0x400UL
@@ -47,6 +51,10 @@
 #define X86_RF 0x10000UL
 #define X86_VM 0x20000UL
 #define X86_AC 0x40000UL
+
+/* Bits of the debug registers that always read as 1 */
+#define DR6_ALWAYS 0xffff0ff0UL
+#define DR7_ALWAYS 0x400UL
 
 static inline bool guest_kernel_mode(const struct vcpu *v)
 {
@@ -63,13 +71,10 @@ void bounce_event(struct vcpu *v); /* to the event callback */
 void bounce_failsafe(struct vcpu *v);
 void guest_syscall(struct vcpu *v); /* from guest user mode */
 void guest_syscall32(struct vcpu *v);
-void inject_trap(struct vcpu *v, u32 vector,
-                 u32 error_code); /* crash if the guest has no handler */
-void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code);
-void toggle_guest_mode(struct vcpu *v); /* kernel <-> user: page tables and GS base */
 
 /* traps.c */
-void traps_init(void); /* fill the IDT */
+void traps_init(void);                                        /* fill the IDT */
+void inject_trap(struct vcpu *v, u32 vector, u32 error_code); /* crash if it has no handler */
 void trap_from_guest(struct cpu_user_regs *regs);
 void trap_from_hypervisor(struct cpu_user_regs *regs);
 void guest_iret_failed(struct vcpu *v);
@@ -77,46 +82,50 @@ void guest_iret_failed(struct vcpu *v);
 /* priv_op.c: an instruction that ring 3 may not run; true when it was emulated. */
 bool emulate_privileged(struct vcpu *v);
 bool emulate_forced_cpuid(struct vcpu *v);
-u64 *guest_gpr(struct cpu_user_regs *r,
-               u32 n);              /* a register by its number in the instruction set's order */
-u32 guest_fetch(u64 rip, u8 *code); /* up to 15 bytes of code; how many could be read */
-/* A write fault on a page table that the guest mapped read-only; ptwr.c. True when it was emulated.
- */
+/* A register by its number in the instruction set's order. */
+u64 *guest_gpr(struct cpu_user_regs *r, u32 n);
+u32 guest_fetch(u64 rip, u8 *code); /* up to MAX_INSN bytes of code; how many could be read */
+
+/* ptwr.c: a write fault on a page table that the guest mapped read-only; true when emulated. */
 bool emulate_pt_write(struct vcpu *v, u64 addr, u32 error);
-struct mmuext_op;
-int mmuext_one(struct vcpu *v, const struct mmuext_op *op); /* mmu_update.c */
-void fpu_load_ts(const struct vcpu *v); /* fpu.c: hardware TS as the guest has it */
-void fpu_save(struct vcpu *v);
-void fpu_init_state(void *area);
-u32 fpu_mxcsr_mask(void);
-void vcpu_load_debugreg(u64 reg, u64 value);
-void fpu_load(struct vcpu *v);
-struct vcpu *exit_work(void); /* exit.c */
+
+/* exit.c */
+struct vcpu *exit_work(void);
 
 /* segment.c */
 int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
-void vcpu_drop_descriptors(struct vcpu *v);
 int vcpu_descriptors_init(struct vcpu *v);
 long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries); /* mmu_lock held */
-/* Bases of the running vcpu, in the hardware; switch.c. */
+
+/* mmu_update.c */
+struct mmuext_op;
+int mmuext_one(struct vcpu *v, const struct mmuext_op *op);
+int guest_l1e(u64 va, u64 *e); /* the L1 entry that maps va for the current vcpu */
+
+/* fpu.c */
+void fpu_load_ts(const struct vcpu *v); /* hardware TS as the guest has it */
+void fpu_save(struct vcpu *v);
+void fpu_load(struct vcpu *v);
+void fpu_init_state(void *area);
+u32 fpu_mxcsr_mask(void);
+
+/* switch.c: of the running vcpu, in the hardware. */
 void seg_write_fs_base(u64 base);
 void seg_write_gs_base(u64 base);
 u64 seg_read_fs_base(void);
 u64 seg_read_gs_base(void);
 long seg_load_user_gs(struct vcpu *v, u16 sel);
-int guest_l1e(u64 va, u64 *e); /* mmu_update.c: the L1 entry that maps va for the current vcpu */
-long descriptor_check(u64 *desc);
+void vcpu_load_debugreg(u64 reg, u64 value);
+void toggle_guest_mode(struct vcpu *v);  /* kernel <-> user: page tables and GS base */
+void arch_vcpu_load_cr3(struct vcpu *v); /* after its cr3 changed */
 
-void arch_vcpu_load_cr3(struct vcpu *v); /* after cr3 of the running vcpu changed */
-
-/* desc.c, pcpu.c */
+/* pcpu.c */
 struct pcpu *pcpu_create(u32 cpu, u32 apic_id);
 void pcpu_set_rsp0(struct pcpu *p, u64 rsp0);
 void pcpu_load_gdt(u64 window_va);
 void desc_load(struct pcpu *p); /* GDT, TSS, IDT, syscall MSRs */
 
 /* build.c */
-struct module_options;
 struct build_image {
     const void *kernel, *initrd;
     u64 kernel_size, initrd_size;
