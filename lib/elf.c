@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parser of PV64 guest images: ELF64 header, loadable segments, Xen notes. The image is hostile:
- * what it says is believed only after a check without overflow, and it is read through read_at
- * alone. Owns nothing; allocates nothing; no locks. It does not load, and does not know how much
+ * Parser of PV64 guest images: ELF64 header, loadable segments, Xen notes, or the string that was
+ * there before notes. The image is hostile: what it says is believed only after a check without
+ * overflow. Owns nothing; allocates nothing; no locks. It does not load, and does not know how much
  * memory there is.
  */
 #include <tarn/elf.h>
@@ -294,6 +294,14 @@ static const char *parse_note_segments(struct parser *p)
     return NULL;
 }
 
+static struct section_header section_header(const struct parser *p, u32 i)
+{
+    struct section_header sh;
+
+    memcpy(&sh, p->image + p->header.shoff + i * sizeof(sh), sizeof(sh));
+    return sh;
+}
+
 static const char *parse_note_sections(struct parser *p)
 {
     const struct file_header *h = &p->header;
@@ -309,14 +317,132 @@ static const char *parse_note_sections(struct parser *p)
                     h->shoff, p->size);
     }
     for (u32 i = 0; i < h->shnum; i++) {
-        struct section_header sh;
+        struct section_header sh = section_header(p, i);
         const char *error;
 
-        memcpy(&sh, p->image + h->shoff + i * sizeof(sh), sizeof(sh));
         error = sh.type == SHT_NOTE ? parse_notes(p, sh.offset, sh.size) : NULL;
         if (error) {
             return error;
         }
+    }
+    return NULL;
+}
+
+/* What the string of images older than the notes calls them: "GUEST_OS=x,VIRT_BASE=0x80000000". */
+static const struct {
+    char name[20];
+    u32 type;
+} old_names[] = {
+    { "GUEST_OS", XEN_ELFNOTE_GUEST_OS },
+    { "GUEST_VER", XEN_ELFNOTE_GUEST_VERSION },
+    { "XEN_VER", XEN_ELFNOTE_XEN_VERSION },
+    { "LOADER", XEN_ELFNOTE_LOADER },
+    { "PAE", XEN_ELFNOTE_PAE_MODE },
+    { "FEATURES", XEN_ELFNOTE_FEATURES },
+    { "VIRT_BASE", XEN_ELFNOTE_VIRT_BASE },
+    { "VIRT_ENTRY", XEN_ELFNOTE_ENTRY },
+    { "ELF_PADDR_OFFSET", XEN_ELFNOTE_PADDR_OFFSET },
+    { "HYPERCALL_PAGE", XEN_ELFNOTE_HYPERCALL_PAGE },
+};
+
+static u32 digit_of(u8 c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
+}
+
+static u64 old_number(const u8 *text, u64 len)
+{
+    u64 value = 0;
+    u32 base = 10;
+
+    if (len > 2 && text[0] == '0' && (text[1] | 0x20) == 'x') {
+        base = 16;
+        text += 2;
+        len -= 2;
+    }
+    for (; len && digit_of(*text) < base; text++, len--) {
+        value = value * base + digit_of(*text);
+    }
+    return value;
+}
+
+/* The pair "name=value" in [at, end). Names that don't matter here are passed over. */
+static void take_pair(struct parser *p, u64 at, u64 end)
+{
+    const u8 *text = p->image + at;
+    u64 name = 0, len = end - at;
+
+    while (name < len && text[name] != '=') {
+        name++;
+    }
+    for (u32 i = 0; name < len && i < ARRAY_SIZE(old_names); i++) {
+        u32 type = old_names[i].type;
+        u64 *number = number_of(p->out, type);
+        size_t size = 0;
+        char *string = string_of(p->out, type, &size);
+
+        if (name != strlen(old_names[i].name) || memcmp(text, old_names[i].name, name)) {
+            continue;
+        }
+        if (number) {
+            *number = old_number(text + name + 1, len - name - 1);
+        } else if (string) {
+            note_string(p, at + name + 1, (u32)MIN(len - name - 1, size), string, size);
+        }
+        p->notes_seen |= NOTE_SEEN(type);
+    }
+}
+
+/* Here the hypercall page is a page's number, and addresses in the file are virtual ones. */
+static void parse_pairs(struct parser *p, u64 at, u64 len)
+{
+    struct elf_image *out = p->out;
+    u64 end = at + len;
+
+    while (at < end && p->image[at]) {
+        u64 stop = at;
+
+        while (stop < end && p->image[stop] && p->image[stop] != ',') {
+            stop++;
+        }
+        take_pair(p, at, stop);
+        at = stop < end && p->image[stop] ? stop + 1 : end;
+    }
+    out->has_notes = true;
+    out->hypercall_page = (out->hypercall_page << PAGE_SHIFT) + out->virt_base;
+    if (!(p->notes_seen & NOTE_SEEN(XEN_ELFNOTE_PADDR_OFFSET))) {
+        out->paddr_offset = out->virt_base;
+    }
+}
+
+/* Behind parse_note_sections, which looked at the table of sections. */
+static const char *parse_old_section(struct parser *p)
+{
+    static const char wanted[] = "__xen_guest";
+    const struct file_header *h = &p->header;
+    struct section_header names;
+
+    if (!h->shoff || h->shstrndx >= h->shnum) {
+        return NULL;
+    }
+    names = section_header(p, h->shstrndx);
+    for (u32 i = 0; in_file(p, names.offset, names.size) && i < h->shnum; i++) {
+        struct section_header sh = section_header(p, i);
+
+        if (names.size < sizeof(wanted) || sh.name > names.size - sizeof(wanted) ||
+            memcmp(p->image + names.offset + sh.name, wanted, sizeof(wanted))) {
+            continue;
+        }
+        if (!in_file(p, sh.offset, sh.size)) {
+            return fail(p, "truncated: section %s at 0x%lx size 0x%lx, file size 0x%zx", wanted,
+                        sh.offset, sh.size, p->size);
+        }
+        parse_pairs(p, sh.offset, sh.size);
+        break;
     }
     return NULL;
 }
@@ -479,6 +605,9 @@ static const char *parse(struct parser *p)
     error = error ? error : parse_note_segments(p);
     if (!error && !p->out->has_notes) {
         error = parse_note_sections(p);
+    }
+    if (!error && !p->out->has_notes) {
+        error = parse_old_section(p);
     }
     error = error ? error : check_notes(p);
     error = error ? error : parse_segments(p);

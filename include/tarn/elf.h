@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a PV64 loader must know of an ELF64 image and its Xen notes (public/elfnote.h).
+ * What a PV64 loader must know of an ELF64 image and its Xen notes (public/elfnote.h), or, where
+ * there are none, of the older string in a section __xen_guest that says the same.
  * Pure; the image is untrusted: every offset is checked against the image's size.
  */
 #pragma once

@@ -596,6 +596,104 @@ static void test_note_sections(void **state)
     m_accepts();
 }
 
+/* No notes: a section of this text, as nasm and ld of long ago left it. */
+static void make_old(const char *text, u32 len)
+{
+    static const char names[] = "\0__xen_guest";
+
+    make_bare();
+    m.ph[PH_NOTE].p_type = PT_NULL;
+    assert_true(len <= NOTES_ROOM - 64);
+    memcpy(m.notes, names, sizeof(names));
+    memcpy(m.notes + 64, text, len);
+    m.sh[0] = (Elf64_Shdr){ .sh_type = SHT_STRTAB,
+                            .sh_offset = NOTES_AT,
+                            .sh_size = sizeof(names) };
+    m.sh[1] = (Elf64_Shdr){
+        .sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = NOTES_AT + 64, .sh_size = len
+    };
+    m.eh.e_shoff = offsetof(struct image, sh);
+    m.eh.e_shnum = 2;
+    m.eh.e_shstrndx = 0;
+    m.ph[PH_TEXT].p_paddr = BASE + 0x1000000;
+    m.ph[PH_DATA].p_paddr = BASE + 0x1400000;
+}
+
+#define OLD(text) make_old(text, sizeof(text))
+#define OLD_BASE "VIRT_BASE=0xffffffff80000000"
+
+static void test_old_string(void **state)
+{
+    (void)state;
+    OLD("GUEST_OS=old,GUEST_VER=0.1,XEN_VER=xen-3.0," OLD_BASE
+        ",HYPERCALL_PAGE=0x1001,LOADER=generic,PAE=yes,BSD_SYMTAB=yes,nonsense,,FEATURES=a|b");
+    m_accepts();
+    assert_int_equal(e.virt_base, BASE);
+    assert_int_equal(e.paddr_offset, BASE); /* so p_paddr is virtual */
+    assert_int_equal(e.entry, BASE + 0x1000007);
+    assert_true(e.has_hypercall_page && !e.has_init_p2m && !e.mod_start_pfn);
+    assert_int_equal(e.hypercall_page, BASE + 0x1001000);
+    assert_string_equal(e.guest_os, "old");
+    assert_string_equal(e.guest_version, "0.1");
+    assert_string_equal(e.pae_mode, "yes");
+    assert_string_equal(e.loader, "generic");
+    assert_string_equal(e.features, "a|b");
+    OLD("VIRT_ENTRY=0xFFFFFFFF81000010,ELF_PADDR_OFFSET=4096," OLD_BASE);
+    m.ph[PH_TEXT].p_paddr = 0x1001000;
+    m.ph[PH_DATA].p_paddr = 0x1401000;
+    m_accepts();
+    assert_int_equal(e.entry, BASE + 0x1000010);
+    assert_int_equal(e.paddr_offset, 4096);
+    assert_false(e.has_hypercall_page);
+    /* The text may end with its section, and ends at a NUL. */
+    make_old(OLD_BASE, sizeof(OLD_BASE) - 1);
+    m_accepts();
+    OLD(OLD_BASE "\0,VIRT_ENTRY=0x666");
+    m_accepts();
+    /* Notes come first. */
+    OLD("VIRT_BASE=0x1234000");
+    m.ph[PH_NOTE] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = NOTES_AT + 512 };
+    m.notes[512] = 4;
+    m.notes[512 + 4] = 6;
+    m.notes[512 + 8] = XEN_ELFNOTE_GUEST_OS;
+    memcpy(m.notes + 512 + 12, "Xen\0notes", 10);
+    m.ph[PH_NOTE].p_filesz = 24;
+    m.ph[PH_TEXT].p_paddr = 0x1000000;
+    m.ph[PH_DATA].p_paddr = 0x1400000;
+    m.eh.e_entry = 0x1000000;
+    m_accepts();
+    assert_int_equal(e.virt_base, 0);
+}
+
+static void test_old_string_bad(void **state)
+{
+    (void)state;
+    OLD(OLD_BASE ",XEN_VER=xen-2.0");
+    m_refuses("XEN_VERSION is 'xen-2.0'");
+    OLD(OLD_BASE ",HYPERCALL_PAGE=0x9999");
+    m_refuses("hypercall page");
+    OLD("VIRT_BASE=0xffffffff80000001");
+    m_refuses("not at a page's start");
+    OLD(OLD_BASE ",VIRT_ENTRY=xyz");
+    m_refuses("entry 0x0 is outside");
+    OLD(OLD_BASE);
+    m.sh[1].sh_name = 2;
+    m_refuses("no Xen notes");
+    m.sh[1].sh_name = ~0u;
+    m_refuses("no Xen notes");
+    m.sh[1].sh_name = 1;
+    m.sh[0].sh_size--; /* the name without its end */
+    m_refuses("no Xen notes");
+    m.sh[0].sh_size = ~0UL;
+    m_refuses("no Xen notes");
+    OLD(OLD_BASE);
+    m.eh.e_shstrndx = 2;
+    m_refuses("no Xen notes");
+    OLD(OLD_BASE);
+    m.sh[1].sh_size = ~0UL;
+    m_refuses("truncated: section __xen_guest");
+}
+
 static void test_note_bounds(void **state)
 {
     Elf64_Nhdr n = { 4, 8, XEN_ELFNOTE_ENTRY };
@@ -900,6 +998,8 @@ int main(void)
         cmocka_unit_test(test_pvh_only),
         cmocka_unit_test(test_no_notes),
         cmocka_unit_test(test_note_sections),
+        cmocka_unit_test(test_old_string),
+        cmocka_unit_test(test_old_string_bad),
         cmocka_unit_test(test_note_bounds),
         cmocka_unit_test(test_note_flood),
         cmocka_unit_test(test_note_addresses),

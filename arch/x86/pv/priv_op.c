@@ -92,6 +92,9 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *value)
     case MSR_EFER:
         *value = rdmsr(MSR_EFER);
         return true;
+    case MSR_TSC:
+        *value = rdtsc();
+        return true;
     case MSR_PAT:
         *value = 0x050100070406UL; /* the ABI's, in the order of Xen */
         return true;
@@ -101,6 +104,7 @@ static bool read_msr(struct vcpu *v, u32 msr, u64 *value)
     case MSR_MTRR_CAP:
     case MSR_MCG_CAP: /* no machine-check banks */
     case MSR_MCG_STATUS:
+    case MSR_TSC_AUX:
         *value = 0;
         return true;
     default:

@@ -2,6 +2,7 @@
 /* Numbers of the model-specific registers that we use, and their bits; access is in x86/asm.h. */
 #pragma once
 
+#define MSR_TSC 0x10
 #define MSR_APIC_BASE 0x1b
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_X2APIC 0x800 /* + register offset / 16 */
