@@ -401,19 +401,3 @@ void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct
     spin_unlock(&p->lock);
     tickle(cpu);
 }
-
-void sched_dump(void)
-{
-    struct sched_pool *p = &pool0;
-    char line[256];
-
-    cpumask_for_each(cpu, &p->cpus) {
-        spin_lock(&p->lock);
-        line[0] = 0;
-        if (p->ops->dump_cpu) {
-            p->ops->dump_cpu(p, cpu, line, sizeof(line));
-        }
-        spin_unlock(&p->lock);
-        log_info("%s cpu %u: %s", p->name, cpu, line);
-    }
-}

@@ -129,5 +129,4 @@ void vcpu_wake(struct vcpu *v); /* pause_flags may have become 0 */
 /* pause_flags has become non-zero; it may still run for a moment. */
 void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_yield(void); /* current */
-void sched_dump(void);
 extern struct sched_pool pool0;
