@@ -57,15 +57,26 @@ include $(wildcard guests/lib/guest.mk)
 
 # Sources
 HV_DIRS := $(addprefix arch/x86/,boot pv mm cpu) kernel kernel/ops sched evtchn lib
-HV_C := $(wildcard $(HV_DIRS:=/*.c))
+HV_C := $(filter-out lib/wire.c,$(wildcard $(HV_DIRS:=/*.c)))
 HV_ASM := $(wildcard $(HV_DIRS:=/*.asm))
 HV_OBJ := $(HV_ASM:%.asm=$(O)/obj/%.asm.o) $(HV_C:%.c=$(O)/obj/%.o)
 GUESTS := $(patsubst guests/%/,%,$(filter-out guests/lib/,$(dir $(wildcard guests/*/*.c))))
 GUESTS := $(sort $(GUESTS))
 GUEST_ELF := $(GUESTS:%=$(O)/guests/%.elf)
 GUEST_LIB := $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/lib/*.asm guests/lib/*.c)))
+# The control domain uses some of the hypervisor's pure helpers.
+GUEST_CFLAGS_control := -Iinclude
+control_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,elf printf str wire)
+GUEST_EXTRA_control = $(control_lib)
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
+# What runs at boot, on a fault of ours, or for the control domain only is compiled for size: the
+# image has a limit (linker.ld).
+COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging $(addprefix cpu/,acpi apicid console \
+	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline elf log_ring options printf topology) \
+	$(addprefix kernel/,debug_keys destroy domain $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
+	reservation sysctl% tarn_op version_op)) sched/pool
+$(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := -Os
 
 .PHONY: all
 all: $(IMAGE) $(GUEST_ELF) ## the hypervisor and all guests
@@ -91,7 +102,7 @@ $(O)/gen/offsets.inc: tools/offsets.c Makefile $(O)/gen/flags | $(O)/abi/xen
 $(O)/obj/%.o: %.c $(O)/gen/flags $(O)/gen/version.h | $(O)/abi/xen
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(HV_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(HV_CFLAGS) $(OPTIMISE) -MMD -MP -c -o $@ $<
 
 $(O)/obj/%.asm.o: %.asm $(O)/gen/offsets.inc
 	$(call say,NASM,$<)
@@ -102,6 +113,11 @@ $(O)/obj/guests/%.o: guests/%.c $(O)/gen/flags | $(O)/abi/xen
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS) $(GUEST_CFLAGS_$(firstword $(subst /, ,$*))) -MMD -MP -c -o $@ $<
+
+$(control_lib): $(O)/obj/guest-lib/%.o: lib/%.c $(O)/gen/flags | $(O)/abi/xen
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(FREESTANDING) -Iinclude $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/obj/guests/%.asm.o: guests/%.asm
 	$(call say,NASM,$<)
@@ -130,10 +146,29 @@ $(O)/tarn.elf32: $(O)/tarn.elf
 	$(Q)$(OBJCOPY) -O elf32-i386 --strip-debug $< $@ 2>$(O)/gen/objcopy.log || { cat $(O)/gen/objcopy.log >&2; exit 1; }
 
 guest_obj = $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/$(1)/*.asm guests/$(1)/*.c)))
-$(O)/guests/%.elf: $$(addprefix $(O)/obj/,$$(GUEST_LIB) $$(call guest_obj,%)) guests/lib/guest.ld
+$(O)/guests/%.elf: $$(addprefix $(O)/obj/,$$(GUEST_LIB) $$(call guest_obj,%)) $$(GUEST_EXTRA_%) guests/lib/guest.ld
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LD) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^)
+
+# What the control domain finds in its initrd: the guests and the domain files.
+ARCHIVE := $(O)/control.tar
+$(ARCHIVE): $(filter-out $(O)/guests/control.elf,$(GUEST_ELF)) $(wildcard guests/control/files/*)
+	$(call say,TAR,$@)
+	$(Q)tar --format=ustar --owner=0 --group=0 --mtime=@0 -cf $@ -C $(O)/guests \
+		$(notdir $(filter %.elf,$^)) -C $(CURDIR)/guests/control/files $(notdir $(filter guests/control/files/%,$^))
+
+# The host's program
+TARN := $(O)/tools/tarn
+tarn_obj := $(patsubst %.c,$(O)/host/%.o,$(wildcard tools/tarn/*.c) lib/wire.c)
+HOST_CFLAGS := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -Iinclude -Iinclude/public
+$(O)/host/%.o: %.c Makefile $(O)/gen/version.h
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOST_CFLAGS) -I$(O) -MMD -MP -c -o $@ $<
+
+$(TARN): $(tarn_obj)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) -o $@ $^
 
 # Tests on the host; a test's first lines name the sources that it links: /* sources: a.c b.c */
 # Those with a line /* tsan */ are built and run once more, under the thread sanitizer.
@@ -200,9 +235,9 @@ linux: $(IMAGE) ## boot Debian's Linux as a guest and as domain 0; T= which, e.g
 # Running. GUEST=name boots that guest alone as dom0 with ARGS as its command line.
 RUN_ENV = O='$(O)' GUEST='$(GUEST)' ARGS='$(ARGS)' SMP='$(SMP)' MEM='$(MEM)' CPU='$(CPU)' ACCEL='$(ACCEL)' \
 	APPEND='$(APPEND)' QEMU='$(QEMU)' QEMU_ARGS='$(QEMU_ARGS)'
-RUN_FILES := $(IMAGE) $(if $(GUEST),$(O)/guests/$(GUEST).elf,$(GUEST_ELF))
+RUN_FILES := $(IMAGE) $(if $(GUEST),$(O)/guests/$(GUEST).elf,$(GUEST_ELF) $(ARCHIVE))
 .PHONY: run iso run-iso debug install-deps
-run: $(RUN_FILES) ## installs what is missing, builds, boots the demo; Ctrl-C leaves (GUEST= ARGS= SMP= MEM= CPU= APPEND=)
+run: $(RUN_FILES) ## installs what is missing, builds, boots the demo and its shell; Ctrl-C leaves (GUEST= ARGS= SMP= MEM= CPU= APPEND=)
 	$(Q)$(RUN_ENV) tools/run-qemu.sh kernel
 
 run-iso: $(O)/tarn.iso ## the same from the ISO through GRUB
@@ -212,7 +247,7 @@ debug: $(RUN_FILES) ## QEMU stopped at its first instruction with gdb attached (
 	$(Q)$(RUN_ENV) tools/run-qemu.sh debug
 
 iso: $(O)/tarn.iso ## bootable GRUB ISO of the demo
-$(O)/tarn.iso: $(O)/tarn.elf $(GUEST_ELF) tools/demo.txt tools/make-iso.sh
+$(O)/tarn.iso: $(O)/tarn.elf $(GUEST_ELF) $(ARCHIVE) tools/demo.txt tools/make-iso.sh
 	$(call say,ISO,$@)
 	$(Q)O=$(O) APPEND='$(APPEND)' tools/make-iso.sh $@ tools/demo.txt
 
@@ -242,4 +277,4 @@ clean: ## remove what was built
 
 FORCE:
 .SECONDARY:
--include $(shell find $(O)/obj $(O)/unit $(O)/gen -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/host $(O)/unit $(O)/gen -name '*.d' 2>/dev/null)

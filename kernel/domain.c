@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a domain: made, shut down, crashed. What it is made of (memory, context) is the
- * builder's. Locks: domain_list_lock (leaf) for the list; domain.lock for shutdown. A domain
- * that was shut down keeps all it has, so that it can be looked at.
+ * The life of a domain: made, paused, shut down, crashed, freed. What it is made of (memory,
+ * context) is the builder's, giving it back is destroy.c's. Locks: domain_list_lock (leaf) for the
+ * list; domain.lock for pause counts and shutdown. A domain that was shut down keeps all it has, so
+ * that it can be looked at.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -15,19 +16,39 @@
 #include <x86/pv.h>
 #include <xen/sched.h>
 
+#define CONTROL_PAUSES_MAX 255u
+
 struct list domain_list = LIST_INIT(domain_list);
 struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_LEAF); /* the list, not the domains */
 
-static struct domain *find(domid_t domid)
+/* The lowest id from `first` on; the list's lock is held. */
+static struct domain *find_from(u32 first)
 {
     list_for_each(l, &domain_list) {
         struct domain *d = list_entry(l, struct domain, link);
 
-        if (d->domid == domid) {
+        if (d->domid >= first) {
             return d;
         }
     }
     return NULL;
+}
+
+static struct domain *find(domid_t domid)
+{
+    struct domain *d = find_from(domid);
+
+    return d && d->domid == domid ? d : NULL;
+}
+
+/* Not one whose last reference has gone: it is about to leave the list. */
+static bool get_unless_gone(struct domain *d)
+{
+    u32 old = atomic_load(&d->refcnt);
+
+    while (old && !atomic_cmpxchg(&d->refcnt, &old, old + 1)) {
+    }
+    return old != 0;
 }
 
 struct domain *domain_get_by_id(domid_t domid)
@@ -41,11 +62,43 @@ struct domain *domain_get_by_id(domid_t domid)
     }
     spin_lock(&domain_list_lock);
     d = find(domid);
-    if (d) {
-        domain_get(d);
+    if (d && !get_unless_gone(d)) {
+        d = NULL;
     }
     spin_unlock(&domain_list_lock);
     return d;
+}
+
+struct domain *domain_get_from(u32 first)
+{
+    struct domain *d;
+
+    spin_lock(&domain_list_lock);
+    do {
+        d = find_from(first);
+        first = d ? d->domid + 1u : 0;
+    } while (d && !get_unless_gone(d));
+    spin_unlock(&domain_list_lock);
+    return d;
+}
+
+/* Not the last one again: who still has its number should not meet another domain under it. */
+domid_t domain_free_id(void)
+{
+    static u32 last; /* domain_list_lock */
+    domid_t id = DOMID_INVALID;
+
+    spin_lock(&domain_list_lock);
+    for (u32 i = 1; i < DOMID_FIRST_RESERVED && id == DOMID_INVALID; i++) {
+        u32 candidate = (last + i) % DOMID_FIRST_RESERVED;
+
+        if (candidate && !find((domid_t)candidate)) {
+            id = (domid_t)candidate;
+        }
+    }
+    last = id == DOMID_INVALID ? last : id;
+    spin_unlock(&domain_list_lock);
+    return id;
 }
 
 void domain_get(struct domain *d)
@@ -53,17 +106,29 @@ void domain_get(struct domain *d)
     atomic_fetch_add(&d->refcnt, 1u);
 }
 
+/* Nobody knows it any more, or nobody ever did. */
 static void domain_free(struct domain *d)
 {
+    spin_lock(&domain_list_lock);
+    if (d->link.next) {
+        list_del(&d->link);
+    }
+    spin_unlock(&domain_list_lock);
     for (u32 i = 0; i < d->max_vcpus; i++) {
         if (d->vcpu[i]) {
+            sched_vcpu_destroy(d->vcpu[i]);
             vcpu_destroy(d->vcpu[i]);
         }
+    }
+    if (d->pool) {
+        sched_domain_destroy(d);
     }
     for (u32 i = 0; i < DOMAIN_WATCHDOGS; i++) {
         timer_kill(&d->watchdog[i]);
     }
-    page_free(d->shared_info);
+    if (d->shared_info) {
+        unshare_frame(d->shared_mfn);
+    }
     page_free(d->console);
     page_free(d);
 }
@@ -92,8 +157,9 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
     d->domid = domid;
     str_copy(d->name, name, sizeof(d->name));
     d->refcnt = 1;
+    d->pause_count = d->control_pauses = 1;
     d->max_vcpus = max_vcpus;
-    d->page_list = BUDDY_NIL;
+    d->page_list = d->held_list = BUDDY_NIL;
     spin_lock_init(&d->lock, RANK_DOMAIN);
     spin_lock_init(&d->page_lock, RANK_LEAF);
     spin_lock_init(&d->arch.mmu_lock, RANK_DOMAIN);
@@ -102,15 +168,34 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
         timer_init(&d->watchdog[i], watchdog_fired, d);
     }
     d->shared_info = page_alloc();
-    d->console = page_alloc();
-    if (!d->shared_info || !d->console) {
-        domain_free(d);
+    if (d->shared_info) {
+        d->shared_mfn = virt_to_mfn(d->shared_info);
+        share_frame_with(d, d->shared_mfn, true);
+        d->console = page_alloc();
+    }
+    if (!d->console) {
+        domain_put(d);
         return NULL;
     }
-    d->shared_mfn = virt_to_mfn(d->shared_info);
-    share_frame_with(d, d->shared_mfn, true);
     clock_init_domain(d);
     return d;
+}
+
+/* Into the list, by domid. */
+static int domain_list_add(struct domain *d)
+{
+    struct domain *next;
+    int rc = 0;
+
+    spin_lock(&domain_list_lock);
+    next = find_from(d->domid);
+    if (next && next->domid == d->domid) {
+        rc = -EEXIST;
+    } else {
+        list_add_tail(next ? &next->link : &domain_list, &d->link);
+    }
+    spin_unlock(&domain_list_lock);
+    return rc;
 }
 
 struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
@@ -133,37 +218,100 @@ struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
     }
     if (*rc == 0) {
         evtchn_domain_init(&d->evtchn);
-        spin_lock(&domain_list_lock);
-        *rc = find(domid) ? -EEXIST : 0;
-        if (*rc == 0) {
-            list_add_tail(&domain_list, &d->link);
-        }
-        spin_unlock(&domain_list_lock);
+        *rc = domain_list_add(d);
     }
     if (*rc) {
-        domain_abandon(d);
+        evtchn_domain_destroy(d);
+        domain_put(d);
         return NULL;
     }
     return d;
 }
 
-/* A domain that never ran: give back all that was put into it. */
-void domain_abandon(struct domain *d)
+/* ---- Pausing ---- */
+
+/* Wakes nobody: vcpus are stopped without waiting, since two domains may do this to each other at
+ * once. domain.lock held. */
+static void pause_nosync(struct domain *d)
 {
-    spin_lock(&domain_list_lock);
-    if (d->link.next) {
-        list_del(&d->link);
-    }
-    spin_unlock(&domain_list_lock);
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        if (d->vcpu[i]) {
-            sched_vcpu_destroy(d->vcpu[i]);
+    if (d->pause_count++ == 0) {
+        for (u32 i = 0; i < d->max_vcpus; i++) {
+            atomic_fetch_or(&d->vcpu[i]->pause_flags, VPF_PAUSED);
+            vcpu_sleep_nosync(d->vcpu[i]);
         }
     }
-    sched_domain_destroy(d);
-    evtchn_domain_destroy(d);
-    domain_put(d);
 }
+
+static void unpause(struct domain *d)
+{
+    if (--d->pause_count == 0) {
+        for (u32 i = 0; i < d->max_vcpus; i++) {
+            atomic_fetch_and(&d->vcpu[i]->pause_flags, ~VPF_PAUSED);
+            vcpu_wake(d->vcpu[i]);
+        }
+    }
+}
+
+/* Its pcpus have been told to stop; one that spins in a hypercall gives way at its end. */
+static void wait_until_stopped(const struct domain *d)
+{
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        while (atomic_load(&d->vcpu[i]->unit.running)) {
+            arch_spin_service();
+        }
+    }
+}
+
+void domain_pause(struct domain *d)
+{
+    spin_lock(&d->lock);
+    pause_nosync(d);
+    spin_unlock(&d->lock);
+    wait_until_stopped(d);
+}
+
+void domain_unpause(struct domain *d)
+{
+    spin_lock(&d->lock);
+    unpause(d);
+    spin_unlock(&d->lock);
+}
+
+long domain_control_pause(struct domain *d)
+{
+    long rc = -EOVERFLOW;
+
+    if (d == current->domain) {
+        return -EINVAL;
+    }
+    spin_lock(&d->lock);
+    if (d->control_pauses < CONTROL_PAUSES_MAX) {
+        d->control_pauses++;
+        pause_nosync(d);
+        rc = 0;
+    }
+    spin_unlock(&d->lock);
+    if (rc == 0) {
+        wait_until_stopped(d);
+    }
+    return rc;
+}
+
+long domain_control_unpause(struct domain *d)
+{
+    long rc = -EINVAL;
+
+    spin_lock(&d->lock);
+    if (d->control_pauses) {
+        d->control_pauses--;
+        unpause(d);
+        rc = 0;
+    }
+    spin_unlock(&d->lock);
+    return rc;
+}
+
+/* ---- The end ---- */
 
 /* The machine follows its control domain: off when that is off, a new start for all else (noreboot:
  * halt). */
@@ -185,16 +333,6 @@ static const char *shutdown_text(u8 reason)
     return reason < ARRAY_SIZE(text) ? text[reason] : "shut down for an unknown reason";
 }
 
-/* Wakes nobody: vcpus are stopped without waiting, since two domains may do this to each other at
- * once. */
-static void stop_vcpus(struct domain *d)
-{
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        atomic_fetch_or(&d->vcpu[i]->pause_flags, VPF_PAUSED);
-        vcpu_sleep_nosync(d->vcpu[i]);
-    }
-}
-
 /* False when the domain had ended already: only the first reason counts. */
 static bool mark_ended(struct domain *d, u8 reason)
 {
@@ -205,17 +343,40 @@ static bool mark_ended(struct domain *d, u8 reason)
     if (first) {
         d->is_shut_down = true;
         d->shutdown_code = reason;
+        if (!d->privileged) {
+            pause_nosync(d);
+        }
     }
     spin_unlock(&d->lock);
     return first;
 }
 
-static void end(struct domain *d)
+void domain_exception(void)
+{
+    struct domain *control = domain_get_by_id(0);
+
+    if (control) {
+        domain_send_virq(control, VIRQ_DOM_EXC);
+        domain_put(control);
+    }
+}
+
+static void end(const struct domain *d)
 {
     if (d->privileged) {
         machine_follow(d->shutdown_code);
     }
-    stop_vcpus(d);
+    domain_exception();
+}
+
+void domain_resume(struct domain *d)
+{
+    spin_lock(&d->lock);
+    if (d->is_shut_down && d->dying == DOMAIN_ALIVE) {
+        d->is_shut_down = false;
+        unpause(d);
+    }
+    spin_unlock(&d->lock);
 }
 
 void domain_shutdown(struct domain *d, u8 reason)

@@ -93,7 +93,7 @@ int vcpu_create(struct domain *d, u32 id)
     }
     v->domain = d;
     v->id = id;
-    v->pause_flags = VPF_DOWN;
+    v->pause_flags = VPF_DOWN | VPF_PAUSED; /* as its domain is */
     v->info_mfn = INVALID_MFN;
     v->info = v->first_info = first_info(d, id);
     if (!v->info) {
@@ -129,11 +129,16 @@ struct vcpu *vcpu_create_idle(struct domain *idle_domain, u32 cpu)
     return v;
 }
 
-void vcpu_destroy(struct vcpu *v)
+void vcpu_stop_timers(struct vcpu *v)
 {
     timer_kill(&v->periodic);
     timer_kill(&v->oneshot);
     timer_kill(&v->poll_timer);
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+    vcpu_stop_timers(v);
     arch_vcpu_destroy(v);
     vcpu_free(v);
 }

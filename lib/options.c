@@ -11,6 +11,8 @@
 
 #define MODULE_MAX_VCPUS 128u
 #define MIB (1UL << 20)
+#define CONRING_MIN (16UL << 10)
+#define CONRING_MAX (16UL << 20)
 #define PART_MAX_BYTES 32u /* of one part of a value that is a list */
 
 struct options opt; /* the command line's; constant once it is parsed */
@@ -287,6 +289,16 @@ static const struct param hypervisor_params[] = {
       .dest = &opt,
       .parse = parse_com1,
       .help = "BAUD,8n1,PORT,IRQ of the serial line" },
+    { .name = "conring_size",
+      .type = PARAM_SIZE,
+      .dest = &opt.conring_size,
+      .min = CONRING_MIN,
+      .max = CONRING_MAX,
+      .help = "bytes of output that are kept" },
+    { .name = "console_to_ring",
+      .type = PARAM_BOOL,
+      .dest = &opt.console_to_ring,
+      .help = "keep dom0's output, too" },
     { .name = "smap",
       .type = PARAM_BOOL,
       .dest = &opt.smap,
@@ -308,6 +320,7 @@ void options_parse(const char *cmdline, void (*report)(void *arg, const char *te
         .console_com1 = true,
         .com1_baud = 115200,
         .com1_port = 0x3f8,
+        .conring_size = 64 << 10,
         .smap = true,
         .smep = true,
     };

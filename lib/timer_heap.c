@@ -102,3 +102,26 @@ void timer_heap_remove(struct timer_heap *h, struct timer_node *n)
     n->prev = NULL;
     n->queued = false;
 }
+
+/* Down, else to the right, else up to where there is a right. */
+struct timer_node *timer_heap_next(const struct timer_node *n)
+{
+    if (n->child) {
+        return n->child;
+    }
+    while (n && !n->next) {
+        while (n->prev && n->prev->child != n) {
+            n = n->prev;
+        }
+        n = n->prev;
+    }
+    return n ? n->next : NULL;
+}
+
+void timer_heap_take_all(struct timer_heap *to, struct timer_heap *from)
+{
+    if (from->root) {
+        to->root = to->root ? meld(to->root, from->root) : from->root;
+        from->root = NULL;
+    }
+}

@@ -36,22 +36,26 @@ static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
     return MAX(slice, MIN_SLICE);
 }
 
-/* The domain's budget is used up and prev parked: its other CPUs are called one after the other. */
-static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev)
+/* A CPU that runs one of the domain's units. */
+static u32 runs_on(const struct sched_pool *p, const struct credit_dom *d)
 {
-    const struct credit_dom *d = prev ? dom_priv(prev->dom) : NULL;
-
-    if (!d || !priv(prev)->parked || d->nr_running == 0) {
+    if (d->nr_running == 0) {
         return NO_CPU;
     }
     list_for_each(l, &d->units) {
         const struct sched_unit *u = unit_of(active_unit(l));
 
-        if (u != prev && pool_priv(p)->queue[u->cpu].current == u) {
+        if (pool_priv(p)->queue[u->cpu].current == u) {
             return u->cpu;
         }
     }
     return NO_CPU;
+}
+
+/* The domain's budget is used up and prev parked: its other CPUs are called one after the other. */
+static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev)
+{
+    return prev && priv(prev)->parked ? runs_on(p, dom_priv(prev->dom)) : NO_CPU;
 }
 
 /* It ran so shortly that a switch now would cost more than the wait. */
@@ -347,15 +351,18 @@ static u32 release(struct sched_pool *p, struct credit_dom *d, stime_t now)
     return idle;
 }
 
-/* A cap counts from now on, with a fresh budget; a weight from the next accounting. */
+/* A cap counts from now on, with a fresh budget; a weight from the next accounting. Who runs gets a
+ * slice by the new budget, or the next period would find it far overdrawn. */
 static u32 changed_dom(struct sched_pool *p, struct sched_dom *d, stime_t now)
 {
     struct credit_dom *c = dom_priv(d);
+    u32 idle;
 
     credit_spend(d, now);
     c->refilled = now;
     c->budget = tslice(p) * d->cap / 100;
-    return release(p, c, now);
+    idle = release(p, c, now);
+    return idle == NO_CPU && d->cap ? runs_on(p, c) : idle;
 }
 
 static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u,
@@ -379,36 +386,61 @@ static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sche
 
 /* ---- Dump -------------------------------------------------------------------------------- */
 
-static int dump_unit(const struct sched_unit *u, char *buf, size_t size)
+/* A line that is as long as it would be, however much of it there was room for. */
+struct line {
+    char *buf;
+    size_t size, n;
+};
+
+static void add_unit(struct line *l, const char *before, const struct sched_unit *u)
 {
     static const char *const names[] = { "BOOST", "UNDER", "OVER" };
     s64 credit = priv(u)->credit;
     s64 tenths = (credit < 0 ? -credit : credit) / 100000;
 
-    return fmt_snprintf(buf, size, "d%uv%u %s credit %s%lld.%lldms", u->dom->id, u->id,
-                        names[priv(u)->pri], credit < 0 ? "-" : "", (long long)tenths / 10,
-                        (long long)tenths % 10);
+    l->n += (size_t)fmt_snprintf(
+        l->n < l->size ? l->buf + l->n : NULL, l->n < l->size ? l->size - l->n : 0,
+        "%sd%uv%u %s %s%lld.%lldms", before, u->dom->id, u->id, names[priv(u)->pri],
+        credit < 0 ? "-" : "", (long long)tenths / 10, (long long)tenths % 10);
 }
 
+static void add_parked(struct line *l, const struct credit_pool *cp, u32 cpu)
+{
+    const char *before = "; out of budget ";
+
+    list_for_each(dom, &cp->doms) {
+        list_for_each(pos, &active_dom(dom)->parked) {
+            const struct sched_unit *u = unit_of(waiting_unit(pos));
+
+            if (u->cpu == cpu) {
+                add_unit(l, before, u);
+                before = ", ";
+            }
+        }
+    }
+}
+
+/* Who runs, who waits in the order of the queue, and which of those parked were there last. */
 static int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_t size)
 {
-    struct run_queue *q = &pool_priv(p)->queue[cpu];
-    size_t n = 0;
+    const struct credit_pool *cp = pool_priv(p);
+    const struct run_queue *q = &cp->queue[cpu];
+    const char *before = "; waiting ";
+    struct line line = { buf, size, 0 };
 
     if (q->current) {
-        n = (size_t)dump_unit(q->current, buf, size);
+        add_unit(&line, "", q->current);
     } else {
-        n = (size_t)fmt_snprintf(buf, size, "idle");
+        line.n = (size_t)fmt_snprintf(buf, size, "idle");
     }
     for (u32 pri = 0; pri < NR_PRIORITIES; pri++) {
         list_for_each(l, &q->waiting[pri]) {
-            const struct sched_unit *u = unit_of(waiting_unit(l));
-
-            n += (size_t)fmt_snprintf(n < size ? buf + n : NULL, n < size ? size - n : 0, ", ");
-            n += (size_t)dump_unit(u, n < size ? buf + n : NULL, n < size ? size - n : 0);
+            add_unit(&line, before, unit_of(waiting_unit(l)));
+            before = ", ";
         }
     }
-    return (int)n;
+    add_parked(&line, cp, cpu);
+    return (int)line.n;
 }
 
 const struct sched_ops sched_credit = {

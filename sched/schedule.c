@@ -5,31 +5,11 @@
  * answer. Locks: the pool's lock (RANK_RUNQUEUE) around each call of a policy and the switch that
  * follows, so that a vcpu whose lock is free is either wholly on a pcpu or wholly saved.
  */
-#include <tarn/console.h>
-#include <tarn/domain.h>
 #include <tarn/errno.h>
-#include <tarn/options.h>
-#include <tarn/page.h>
-#include <tarn/softirq.h>
 #include <tarn/time.h>
 #include <x86/pv.h>
 
-struct sched_pool pool0; /* every CPU's pool from boot on; its own lock */
-const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
-
-static struct timer pool_timer; /* Pool-0's periodic work */
-
-static struct vcpu *unit_vcpu(struct sched_unit *u)
-{
-    return container_of(u, struct vcpu, unit);
-}
-
-static void tickle(u32 cpu)
-{
-    if (cpu != NO_CPU) {
-        softirq_raise(cpu, SOFTIRQ_SCHEDULE);
-    }
-}
+#include "dispatch.h"
 
 static void slice_over(void *arg)
 {
@@ -48,41 +28,13 @@ static void arm_slice(struct pcpu *cpu, stime_t until)
     }
 }
 
-static void pool_timer_fn(void *arg)
-{
-    struct sched_pool *p = arg;
-    struct cpumask mask;
-    stime_t next;
-
-    cpumask_clear_all(&mask);
-    spin_lock(&p->lock);
-    p->timer_kick = false;
-    next = p->ops->timer(p, now(), &mask);
-    spin_unlock(&p->lock);
-    cpumask_for_each(cpu, &mask) {
-        tickle(cpu);
-    }
-    if (next != STIME_MAX) {
-        timer_arm(&pool_timer, next);
-    }
-}
-
-/* The policy has something to account again after a time with nothing active. Lock held. */
-static void kick_pool_timer(struct sched_pool *p)
-{
-    if (unlikely(p->timer_kick) && !pool_timer.node.queued) {
-        p->timer_kick = false;
-        timer_arm(&pool_timer, now() + p->params.tslice_us * NSEC_PER_USEC);
-    }
-}
-
-static struct sched_pool *lock_pool_of(const struct vcpu *v)
+struct sched_pool *lock_pool(const struct domain *d)
 {
     for (;;) {
-        struct sched_pool *p = READ_ONCE(v->domain->pool);
+        struct sched_pool *p = READ_ONCE(d->pool);
 
         spin_lock(&p->lock);
-        if (likely(p == READ_ONCE(v->domain->pool))) {
+        if (likely(p == READ_ONCE(d->pool))) {
             return p;
         }
         spin_unlock(&p->lock);
@@ -107,7 +59,7 @@ static int stopped_state(const struct vcpu *v)
 
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 {
-    struct sched_pool *p = lock_pool_of(v);
+    struct sched_pool *p = lock_pool(v->domain);
     stime_t t = now();
 
     *out = v->runstate;
@@ -119,7 +71,7 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
 
 void vcpu_wake(struct vcpu *v)
 {
-    struct sched_pool *p = lock_pool_of(v);
+    struct sched_pool *p = lock_pool(v->domain);
     u32 cpu = NO_CPU;
 
     if (vcpu_runnable(v) && !v->unit.runnable) {
@@ -137,7 +89,7 @@ void vcpu_wake(struct vcpu *v)
 
 void vcpu_sleep_nosync(struct vcpu *v)
 {
-    struct sched_pool *p = lock_pool_of(v);
+    struct sched_pool *p = lock_pool(v->domain);
     u32 cpu = NO_CPU;
 
     if (v->unit.runnable && !vcpu_runnable(v)) {
@@ -164,7 +116,7 @@ void vcpu_yield(void)
     if (READ_ONCE(v->domain->pool->nr_waiting) == 0) {
         return; /* to nobody */
     }
-    p = lock_pool_of(v);
+    p = lock_pool(v->domain);
     if (p->ops->yield) {
         p->ops->yield(p, &v->unit);
     }
@@ -185,6 +137,13 @@ static void note_sleep(struct sched_pool *p, struct vcpu *v, stime_t t)
     }
 }
 
+static void note_idle(struct sched_pool *p, u32 cpu)
+{
+    if (likely(cpumask_test(&p->cpus, cpu))) {
+        cpumask_set(&p->idlers, cpu);
+    }
+}
+
 /* Hand the pcpu over; prev is wholly saved before the lock is free. Returns a CPU to tickle for
  * prev's sake. */
 static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, struct vcpu *next,
@@ -194,17 +153,15 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
 
     p->nr_waiting += prev != cpu->idle && prev->unit.runnable;
     p->nr_waiting -= next != cpu->idle;
-    if (prev != cpu->idle) {
-        runstate_to(prev, prev->unit.runnable ? RUNSTATE_runnable : stopped_state(prev), t);
-    }
+    runstate_to(prev, prev->unit.runnable ? RUNSTATE_runnable : stopped_state(prev), t);
+    runstate_to(next, RUNSTATE_running, t);
     if (next != cpu->idle) {
-        runstate_to(next, RUNSTATE_running, t);
         (void)atomic_xchg(&next->unit.running,
                           true); /* ordered before its look for events, see vcpu_kick */
         next->unit.cpu = cpu->id;
         cpumask_clear(&p->idlers, cpu->id);
     } else {
-        cpumask_set(&p->idlers, cpu->id);
+        note_idle(p, cpu->id);
     }
     cpu->curr = next;
     context_switch(prev, next);
@@ -237,6 +194,9 @@ void schedule(void)
     u32 other = NO_CPU;
     stime_t t;
 
+    if (unlikely(!p)) {
+        return;
+    }
     spin_lock(&p->lock);
     t = now();
     if (prev != cpu->idle) {
@@ -247,7 +207,10 @@ void schedule(void)
     if (next != prev) {
         other = switch_to(p, cpu, prev, next, t);
     } else if (next == cpu->idle) {
-        cpumask_set(&p->idlers, cpu->id);
+        note_idle(p, cpu->id);
+    }
+    if (next == cpu->idle && unlikely(!cpumask_test(&p->cpus, cpu->id))) {
+        pool_leave(p, cpu, t);
     }
     kick_pool_timer(p);
     spin_unlock(&p->lock);
@@ -263,54 +226,9 @@ void schedule(void)
 
 /* ---- Life cycle ---- */
 
-const struct sched_ops *sched_policy_find(const char *name)
+void schedule_cpu_init(struct pcpu *cpu)
 {
-    for (u32 i = 0; sched_policies[i]; i++) {
-        if (strcmp(sched_policies[i]->name, name) == 0) {
-            return sched_policies[i];
-        }
-    }
-    return NULL;
-}
-
-static u32 order_of(size_t size)
-{
-    u32 order = 0;
-
-    while (PAGE_SIZE << order < size) {
-        order++;
-    }
-    return order;
-}
-
-/* Pool-0 with all CPUs that are online; their idle loops don't run yet, or find nothing to do. */
-void sched_boot_init(const struct sched_ops *ops, const struct topology *topology)
-{
-    struct sched_pool *p = &pool0;
-
-    spin_lock_init(&p->lock, RANK_RUNQUEUE);
-    str_copy(p->name, "Pool-0", sizeof(p->name));
-    p->ops = ops;
-    p->topology = topology;
-    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0 };
-    p->priv = pages_alloc(order_of(ops->pool_size));
-    if (!p->priv) {
-        panic("no memory for the scheduler of Pool-0");
-    }
-    timer_init(&pool_timer, pool_timer_fn, p);
-    if (ops->pool_init) {
-        ops->pool_init(p, now());
-    }
-    cpumask_for_each(cpu, &cpu_online_map) {
-        timer_init(&pcpus[cpu]->slice_timer, slice_over, NULL);
-        cpumask_set(&p->cpus, cpu);
-        cpumask_set(&p->idlers, cpu);
-        if (ops->cpu_add) {
-            ops->cpu_add(p, cpu, now());
-        }
-        atomic_store(&pcpus[cpu]->pool, p);
-        tickle(cpu);
-    }
+    timer_init(&cpu->slice_timer, slice_over, NULL);
 }
 
 void sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap)
@@ -318,9 +236,11 @@ void sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u3
     d->sched.weight = weight;
     d->sched.cap = cap;
     d->sched.id = d->domid;
+    list_init(&d->sched.units);
     d->pool = pool;
     spin_lock(&pool->lock);
     pool->nr_doms++;
+    list_add_tail(&pool->doms, &d->sched.link);
     if (pool->ops->dom_insert) {
         pool->ops->dom_insert(pool, &d->sched);
     }
@@ -332,40 +252,50 @@ void sched_domain_destroy(struct domain *d)
     struct sched_pool *p = d->pool;
 
     spin_lock(&p->lock);
+    ASSERT(list_empty(&d->sched.units));
     p->nr_doms--;
+    list_del(&d->sched.link);
     if (p->ops->dom_remove) {
         p->ops->dom_remove(p, &d->sched);
     }
     spin_unlock(&p->lock);
 }
 
-/* What is given counts within the pool; a hard affinity that leaves nothing there is widened to all
- * of it. */
-static void effective_affinity(const struct sched_pool *p, struct vcpu *v)
+static bool adjust_ok(const u32 *weight, const u32 *cap)
 {
-    struct sched_unit *u = &v->unit;
+    return (!weight || (*weight >= 1 && *weight <= 65535)) && (!cap || *cap <= 65535);
+}
 
-    u->hard = cpumask_and(&v->hard_given, &p->cpus);
-    if (cpumask_empty(&u->hard)) {
-        u->hard = p->cpus;
+long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap)
+{
+    struct sched_pool *p;
+    u32 cpu = NO_CPU;
+
+    if (!adjust_ok(weight, cap)) {
+        return -EINVAL;
     }
-    u->soft = cpumask_and(&v->soft_given, &u->hard);
-    if (cpumask_weight(&u->soft) == cpumask_weight(&u->hard)) {
-        cpumask_clear_all(&u->soft); /* prefers all: no preference */
+    p = lock_pool(d);
+    d->sched.weight = weight ? *weight : d->sched.weight;
+    d->sched.cap = cap ? *cap : d->sched.cap;
+    if (p->ops->changed) {
+        cpu = p->ops->changed(p, &d->sched, NULL, now());
     }
-    u->dedicated = cpumask_weight(&u->hard) == 1;
+    spin_unlock(&p->lock);
+    tickle(cpu);
+    return 0;
 }
 
 void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft)
 {
-    struct sched_pool *p = lock_pool_of(v);
+    struct sched_pool *p = lock_pool(v->domain);
     stime_t t = now();
 
     v->hard_given = *hard;
     v->soft_given = *soft;
     v->unit.dom = &v->domain->sched;
     v->unit.id = v->id;
-    effective_affinity(p, v);
+    (void)pool_affinity(p, v);
+    list_add_tail(&v->domain->sched.units, &v->unit.link);
     v->unit.cpu = cpumask_next_wrap(&v->unit.hard, v->id % NR_CPUS);
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = (u64)t;
@@ -376,28 +306,43 @@ void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cp
     spin_unlock(&p->lock);
 }
 
-/* v does not run and can't be woken any more. */
 void sched_vcpu_destroy(struct vcpu *v)
 {
-    struct sched_pool *p = lock_pool_of(v);
+    struct sched_pool *p = lock_pool(v->domain);
 
+    ASSERT(!v->unit.running && !v->unit.runnable);
     if (p->ops->unit_remove) {
         p->ops->unit_remove(p, &v->unit, now());
     }
+    list_del(&v->unit.link);
     spin_unlock(&p->lock);
 }
 
-void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft)
+/* The idle vcpu's runstate: it began to run with the machine. Only its pcpu changes it, and only
+ * with its pool's lock. */
+stime_t sched_idle_time(u32 cpu)
 {
-    struct sched_pool *p = lock_pool_of(v);
-    u32 cpu = NO_CPU;
+    struct pcpu *c = cpu < nr_pcpus && pcpus[cpu]->online ? pcpus[cpu] : NULL;
 
-    v->hard_given = *hard;
-    v->soft_given = *soft;
-    effective_affinity(p, v);
-    if (p->ops->changed) {
-        cpu = p->ops->changed(p, &v->domain->sched, &v->unit, now());
+    while (c) {
+        struct sched_pool *p = atomic_load(&c->pool);
+        struct vcpu_runstate_info r;
+        stime_t t;
+        bool same;
+
+        if (p) {
+            spin_lock(&p->lock);
+        }
+        r = c->idle->runstate;
+        t = now();
+        same = atomic_load(&c->pool) == p;
+        if (p) {
+            spin_unlock(&p->lock);
+        }
+        if (same) {
+            return (stime_t)r.time[RUNSTATE_running] +
+                   (r.state == RUNSTATE_running ? t - (stime_t)r.state_entry_time : 0);
+        }
     }
-    spin_unlock(&p->lock);
-    tickle(cpu);
+    return 0;
 }

@@ -27,12 +27,34 @@ int arch_vcpu_create(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
 
 /*
- * arch/x86/pv/vcpu_arch.c. Called by kernel/ops/vcpu_op.c: VCPUOP_initialise and
- * VCPUOP_register_vcpu_info. `v` may be another vcpu of the caller's domain, but one that is down
- * for the context. Contents are the guest's and are checked here. Takes the mmu_lock.
+ * arch/x86/pv/vcpu_arch.c. Called by kernel/ops/vcpu_op.c, kernel/ops/domctl_vcpu.c: a whole
+ * context for a vcpu of the caller's domain that is down and was never up, or of a paused domain;
+ * that one may have a context, whose tables must stay (-EOPNOTSUPP). Contents are the guest's and
+ * are checked here. -ERESTART, for another's domain only: call again. Takes the mmu_lock.
  */
 int arch_vcpu_set_context(struct vcpu *v, const struct vcpu_guest_context *c);
+
+/*
+ * arch/x86/pv/vcpu_arch.c. Called by kernel/ops/vcpu_op.c: VCPUOP_register_vcpu_info, also for
+ * another vcpu of the caller's domain. Takes the mmu_lock.
+ */
 int arch_vcpu_register_info(struct vcpu *v, mfn_t mfn, u32 offset);
+
+/*
+ * arch/x86/pv/vcpu_arch.c. Called by kernel/ops/domctl_vcpu.c: the context of a vcpu whose domain
+ * is paused; *c is zeroed.
+ */
+void arch_vcpu_get_context(const struct vcpu *v, struct vcpu_guest_context *c);
+
+/* arch/x86/pv/build.c. Called by kernel/ops/domctl.c: the stubs of a guest's hypercall page. */
+void hypercall_page_fill(void *page);
+
+/*
+ * arch/x86/pv/vcpu_arch.c. Called by kernel/destroy.c, kernel/ops/domctl_vcpu.c: lets go of the
+ * frames that a vcpu of a paused domain uses (tables, descriptors, its info); no pcpu holds any of
+ * it. Takes the mmu_lock.
+ */
+void arch_vcpu_relinquish(struct vcpu *v);
 
 /*
  * arch/x86/cpu/switch.c. Called by sched/schedule.c: last thing of a decision, on the pcpu that
@@ -43,20 +65,23 @@ void context_switch(struct vcpu *prev, struct vcpu *next);
 /* arch/x86/pv/clock.c. Called by kernel/vcpu.c: a vcpu's first time record, before it runs. */
 void clock_update(struct vcpu *v);
 
-/* arch/x86/pv/clock.c. Called by kernel/domain.c: the wall clock in a new shared_info. */
+/* arch/x86/pv/clock.c. Called by kernel/domain.c, kernel/ops/platform_op.c: the wall clock in a
+ * shared_info that is new, or when the clock was set. */
 void clock_init_domain(struct domain *d);
 
 /* arch/x86/pv/traps.c. Called by kernel/domain.c: current's registers, as its domain crashes. */
 void show_guest_regs(const struct vcpu *v);
 
 /*
- * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/reservation.c: for
- * current, in a long hypercall that gives way (hypercall_should_yield): it returns what this gives,
- * and is issued again with the same number and these arguments, which hold its progress.
+ * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/domctl.c,
+ * kernel/ops/exchange.c, kernel/ops/platform_op.c, kernel/ops/reservation.c, kernel/ops/sysctl.c:
+ * for current, in a long hypercall that gives way (hypercall_should_yield): it returns what this
+ * gives, and is issued again with the same number and these arguments, which hold its progress.
  */
 long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4);
 
-/* arch/x86/boot/main.c. Called by kernel/ops/memory_op.c: the memory map; constant after boot. */
+/* arch/x86/boot/main.c. Called by kernel/ops/memory_op.c, kernel/ops/sysctl_info.c: the memory map;
+ * constant after boot. */
 extern struct boot_info boot_info;
 
 /* ---- A CPU comes up, or changes its guest ---- */

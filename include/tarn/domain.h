@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domains and their vcpus. A domain is created with all its vcpus allocated. One that ended keeps
- * what it has; the last domain_put frees the structure.
+ * Domains and their vcpus. A domain is created with all its vcpus allocated, and paused. One that
+ * shut down keeps what it has until it is destroyed; the last domain_put then frees the structure,
+ * and until that it can be found. Each domain holds a reference to itself until it is destroyed,
+ * and one while it has pages.
  */
 #pragma once
 
@@ -17,6 +19,13 @@
 #define MAX_VCPUS 128 /* of one domain */
 #define DOMAIN_NAME_MAX 32
 #define DOMAIN_WATCHDOGS 2
+
+/* Assists that we have, or that mean nothing here. */
+#define VM_ASSIST_VALID                                                                \
+    (1UL << VMASST_TYPE_4gb_segments | 1UL << VMASST_TYPE_4gb_segments_notify |        \
+     1UL << VMASST_TYPE_writable_pagetables | 1UL << VMASST_TYPE_pae_extended_cr3 |    \
+     1UL << VMASST_TYPE_architectural_iopl | 1UL << VMASST_TYPE_runstate_update_flag | \
+     1UL << VMASST_TYPE_m2p_strict)
 
 /* pause_flags: why a vcpu can't run. Zero means runnable. */
 #define VPF_DOWN (1u << 0)    /* VCPUOP_down, or never brought up */
@@ -55,9 +64,13 @@ struct domain {
     bool privileged; /* dom0 */
     u8 shutdown_code;
     bool is_shut_down;
+    u8 dying;             /* enum domain_dying; goes up only */
     u32 refcnt;           /* atomic; holders of a pointer beyond a lookup */
     struct spinlock lock; /* RANK_DOMAIN: life cycle, memory totals */
-    struct list link;     /* in the list of all domains */
+    u32 pause_count;      /* who wants it to stand still: VPF_PAUSED unless 0; domain.lock */
+    u32 control_pauses;   /* of these the control domain's; domain.lock */
+    struct list link;     /* in the list of all domains, by domid */
+    xen_domain_handle_t handle;
     u32 max_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
     shared_info_t *shared_info; /* hypervisor mapping. Untrusted contents. */
@@ -67,7 +80,8 @@ struct domain {
     struct sched_pool *pool;
     u32 tot_pages, max_pages;
     u32 page_list;             /* head of its frames (struct frame links), BUDDY_NIL when none */
-    struct spinlock page_lock; /* RANK_LEAF: page_list, tot_pages */
+    u32 held_list;             /* those that were given back but are still mapped by somebody */
+    struct spinlock page_lock; /* RANK_LEAF: the lists, tot_pages */
     u64 vm_assist;
     struct timer watchdog[DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog; domain.lock */
     bool watchdog_used[DOMAIN_WATCHDOGS];
@@ -75,14 +89,38 @@ struct domain {
     struct arch_domain arch;
 };
 
+/* It can't get anything any more; all was given back that could be (what others map still counts).
+ */
+enum domain_dying { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
+
 /* kernel/domain.c */
-/* A domain with `max_vcpus` vcpus, all down, no memory. NULL: -errno in *rc. */
+/* A domain with `max_vcpus` vcpus, all down, no memory; the control domain has it paused once.
+ * NULL: -errno in *rc. */
 struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
                              struct sched_pool *pool, u32 weight, u32 cap, int *rc);
-void domain_get(struct domain *d);     /* domain_get_by_id and domain_put: arch.h */
-void domain_abandon(struct domain *d); /* one that never ran: all it was given goes back */
+void domain_get(struct domain *d); /* domain_get_by_id and domain_put: arch.h */
+/* The one with the lowest id from `first` on, referenced; NULL: there is none. */
+struct domain *domain_get_from(u32 first);
+/* An id that no domain has, after those given out before; DOMID_INVALID: none is left. */
+domid_t domain_free_id(void);
+/* Counted; the first returns when none of its vcpus runs. Not for current's domain, no lock held.
+ */
+void domain_pause(struct domain *d);
+void domain_unpause(struct domain *d);
+/* The same for the control domain, with a count of its own: -EINVAL when there is none to undo, or
+ * for current's; -EOVERFLOW when there are too many. */
+long domain_control_pause(struct domain *d);
+long domain_control_unpause(struct domain *d);
+/* kernel/destroy.c: give all back, in steps: -ERESTART: call again. 0 also when it is dead already.
+ * -EINVAL for current's domain. Callers exclude each other. */
+long domain_destroy(struct domain *d);
+/* No pcpu's hardware holds anything of it any more; it is paused. */
+void domain_unload(const struct domain *d);
+void domain_exception(void); /* tell the control domain that something became of a domain */
 /* The guest said it is done: SHUTDOWN_*. The machine follows dom0. */
 void domain_shutdown(struct domain *d, u8 reason);
+/* One that was shut down (and not destroyed) goes on where it was. */
+void domain_resume(struct domain *d);
 /*
  * This guest can't go on: one line with its name, the reason and (for current) registers, then it
  * is shut down with SHUTDOWN_crash. Returns; the vcpu does not run again after the exit loop.
@@ -91,9 +129,14 @@ void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
 extern struct list domain_list; /* domain_list_lock */
 extern struct spinlock domain_list_lock;
 
+/* kernel/ops/domctl.c: as XEN_DOMCTL_getdomaininfo tells it. */
+struct xen_domctl_getdomaininfo;
+void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
+
 /* kernel/vcpu.c */
 int vcpu_create(struct domain *d, u32 id);
 struct vcpu *vcpu_create_idle(struct domain *idle_domain, u32 cpu);
+void vcpu_stop_timers(struct vcpu *v); /* for good; it doesn't run */
 void vcpu_destroy(struct vcpu *v);
 void vcpu_block(void);                             /* current; not if an event is deliverable */
 bool vcpu_event_deliverable(const struct vcpu *v); /* upcall pending and not masked */

@@ -5,4 +5,5 @@
 enum tarn_errno {
 #define XEN_ERRNO(name, value) name = (value),
 #include <xen/errno.h>
+    ERESTART = 85, /* ours: not done yet; no guest ever sees it */
 };

@@ -23,6 +23,7 @@ typedef void hypercall_any(void);
 extern hypercall_any *const hypercall_table[NR_HYPERCALLS]; /* arch/x86/pv/hypercall.c */
 
 struct cpu_user_regs;
+struct xen_sysctl;
 
 /* A long hypercall asks between its steps: something else waits for this pcpu; softirq.c. */
 bool hypercall_should_yield(void);
@@ -39,6 +40,7 @@ long do_update_descriptor(u64 pa, u64 desc);
 long do_memory_op(u64 cmd, u64 arg);
 #define MEMORY_CMD_BITS 6 /* of a memory_op command; above: how far a continued call came */
 long memory_reservation(u64 cmd, u64 arg); /* a part of it, in kernel/ops/reservation.c */
+long memory_exchange(u64 arg);             /* and another, in kernel/ops/exchange.c */
 long do_multicall(u64 list, u64 count);
 long do_update_va_mapping(u64 va, u64 pte, u64 flags);
 long do_update_va_mapping_otherdomain(u64 va, u64 pte, u64 flags, u64 domid);
@@ -55,3 +57,8 @@ long do_sched_op_compat(u64 cmd, u64 arg);
 long do_callback_op(u64 cmd, u64 arg);
 long do_event_channel_op(u64 cmd, u64 arg);
 long do_physdev_op(u64 cmd, u64 arg);
+long do_domctl(u64 arg);
+long do_sysctl(u64 arg);
+long sysctl_info(struct xen_sysctl *op); /* a part of it, in kernel/ops/sysctl_info.c */
+long do_platform_op(u64 arg);
+long do_tarn_op(u64 cmd, u64 arg);

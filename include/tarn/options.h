@@ -21,7 +21,9 @@ struct options {
     bool console_com1;   /* console=com1[,...]; any other name is reported */
     u32 com1_baud;       /* com1=115200[,8n1[,0x3f8[,4]]] */
     u16 com1_port;
-    bool smap, smep; /* smap=, smep=: default on; off for experiments */
+    u64 conring_size;     /* conring_size=SIZE (bytes): what the console's ring holds, 64 KiB */
+    bool console_to_ring; /* console_to_ring: also what the control domain prints */
+    bool smap, smep;      /* smap=, smep=: default on; off for experiments */
 };
 extern struct options opt;
 

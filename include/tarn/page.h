@@ -9,3 +9,6 @@ void *page_alloc(void);       /* zeroed; NULL when memory is out */
 void *pages_alloc(u32 order); /* 2^order contiguous pages, zeroed */
 void page_free(void *page);
 void pages_free(void *pages, u32 order);
+
+/* For tests: the allocation that brings this down to 0 fails; 0: none does. */
+extern u32 heap_fail_after;

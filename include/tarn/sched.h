@@ -10,6 +10,7 @@
 #include <tarn/cpumask.h>
 #include <tarn/list.h>
 #include <tarn/spinlock.h>
+#include <tarn/timer.h>
 #include <tarn/topology.h>
 
 #define SCHED_UNIT_PRIV 128
@@ -23,12 +24,15 @@ struct sched_dom {
     u32 weight; /* 1..65535 */
     u32 cap;    /* percent of one CPU, 0 = none */
     u32 id;     /* domid, for traces */
+    /* In its pool's doms; all its units. The dispatcher's. */
+    struct list link, units;
     _Alignas(16) u8 priv[SCHED_DOM_PRIV];
 };
 
 /* What a policy keeps and sees of a vcpu. */
 struct sched_unit {
     struct sched_dom *dom;
+    struct list link;    /* in its domain's units; the dispatcher's */
     u32 id;              /* vcpu id within the domain */
     u32 cpu;             /* CPU it runs on, is queued on, or ran on last */
     bool runnable;       /* wants a CPU; kept by the dispatcher */
@@ -48,7 +52,8 @@ struct sched_decision {
 
 struct sched_params {
     u32 tslice_us;    /* 1000..1000000 */
-    u32 ratelimit_us; /* 0 or 100..500000 */
+    u32 ratelimit_us; /* 0 or 100..500000, and not more than tslice_us */
+    /* 0..100000: who ran less long ago is left to its CPU, unless the other one would idle */
     u32 migr_delay_us;
 };
 
@@ -108,25 +113,52 @@ struct sched_pool {
                         within a time slice */
     u32 nr_waiting;  /* units that want a CPU and have none; read without the lock, too */
     u32 nr_doms;
-    void *priv; /* ops->pool_size bytes */
+    struct list doms;   /* of struct sched_dom; the dispatcher's */
+    struct timer timer; /* calls ops->timer */
+    void *priv;         /* ops->pool_size bytes */
 };
 
 extern const struct sched_ops sched_credit;
 extern const struct sched_ops *const sched_policies[]; /* NULL terminated */
 
-/* The dispatcher, sched/schedule.c */
 struct vcpu;
 struct domain;
+
+/* Pools, sched/pool.c */
 void sched_boot_init(const struct sched_ops *ops, const struct topology *topology); /* Pool-0 */
 const struct sched_ops *sched_policy_find(const char *name);
-void sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
-void sched_domain_destroy(struct domain *d);
-void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
-void sched_vcpu_destroy(struct vcpu *v);
+/*
+ * A CPU leaves its pool, or a CPU without one joins. All that waits or runs there goes elsewhere,
+ * against its affinity if that leaves nothing. -ERESTART: it is on its way out, call again; never
+ * wait for it in here, it may be the caller's own (which then goes on elsewhere). -EBUSY: it is the
+ * last one of a pool with domains, or still on its way out.
+ */
+long pool_cpu_remove(struct sched_pool *p, u32 cpu);
+long pool_cpu_add(struct sched_pool *p, u32 cpu);
+/*
+ * Out of service: in no pool, not in cpu_online_map, runs nothing; it sits in its idle loop and
+ * answers what it is asked. Back in service it is in Pool-0. -ERESTART as above; -EINVAL: there is
+ * no such CPU, or it is CPU 0; -EEXIST: it is so already; -EBUSY: Pool-0 needs it; -ENODEV: it is
+ * in another pool; -EIO: it never started.
+ */
+long sched_cpu_offline(u32 cpu);
+long sched_cpu_online(u32 cpu);
+void sched_params_get(struct sched_pool *p, struct sched_params *out);
+long sched_params_set(struct sched_pool *p, const struct sched_params *in); /* -EINVAL */
 void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
-void schedule(void);            /* exit loop only: decide for this pcpu, and switch */
-void vcpu_wake(struct vcpu *v); /* pause_flags may have become 0 */
+void sched_dump(void); /* who runs and waits where, on the console */
+extern struct sched_pool pool0;
+
+/* The dispatcher, sched/schedule.c */
+void sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
+void sched_domain_destroy(struct domain *d); /* after its vcpus */
+/* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535. */
+long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap);
+void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
+void sched_vcpu_destroy(struct vcpu *v); /* it is paused, and does not run */
+stime_t sched_idle_time(u32 cpu);        /* since boot, up to now; 0 for one that never started */
+void schedule(void);                     /* exit loop only: decide for this pcpu, and switch */
+void vcpu_wake(struct vcpu *v);          /* pause_flags may have become 0 */
 /* pause_flags has become non-zero; it may still run for a moment. */
 void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_yield(void); /* current */
-extern struct sched_pool pool0;

@@ -7,7 +7,13 @@
 
 #include <tarn/pcpu.h>
 
-enum softirq { SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_FLUSH_TLB, SOFTIRQ_EVENT };
+enum softirq {
+    SOFTIRQ_TIMER,
+    SOFTIRQ_SCHEDULE,
+    SOFTIRQ_FLUSH_TLB,
+    SOFTIRQ_EVENT,
+    SOFTIRQ_UNLOAD /* an idle pcpu forgets the guest that it ran last */
+};
 
 /* For this pcpu; no IPI needed since the exit loop comes before any return. */
 static inline void softirq_raise_self(enum softirq nr)

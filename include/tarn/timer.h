@@ -23,6 +23,9 @@ void timer_arm_on(struct timer *t, u32 cpu, stime_t expires);
 void timer_stop(struct timer *t); /* does not wait for a function already running elsewhere */
 /* Stop, and wait until the function runs nowhere. Call with no lock held that fn takes. */
 void timer_kill(struct timer *t);
+/* All that wait on one pcpu wait on the other from now on; one whose function runs may come back.
+ */
+void timer_move_all(u32 from, u32 to);
 /* Per-pcpu part, called by the exit loop for SOFTIRQ_TIMER: run what is due, program the hardware.
  */
 void timer_softirq(void);

@@ -22,3 +22,7 @@ static inline struct timer_node *timer_heap_first(const struct timer_heap *h)
 {
     return h->root;
 }
+/* All nodes of a heap, from the first on, in no order; NULL after the last. */
+struct timer_node *timer_heap_next(const struct timer_node *n);
+/* All nodes of one heap go into the other; they stay queued throughout. */
+void timer_heap_take_all(struct timer_heap *to, struct timer_heap *from);

@@ -127,7 +127,7 @@ static long console_write_op(struct domain *d, u64 count, u64 buffer)
             return -EFAULT;
         }
         if (d->privileged) {
-            console_write(buf, n);
+            console_write_control(buf, n);
         } else if (opt.guest_loglvl) {
             add_to_line(d, buf, n);
         }

@@ -107,13 +107,49 @@ static long machine_memory_map(u64 arg)
     return copy_to_guest(arg, &map, sizeof(map)) ? -EFAULT : 0;
 }
 
+static long claim_check(const struct domain *d, u64 pages)
+{
+    if (pages == 0) {
+        return 0;
+    }
+    if (pages <= d->tot_pages || pages > d->max_pages) {
+        return -EINVAL;
+    }
+    return pages - d->tot_pages > heap_free_frames() ? -ENOMEM : 0;
+}
+
+/* A builder asks whether there is enough memory for a domain. Nothing is set aside: whoever builds
+ * must be ready to run out of it anyway. */
+static long claim_pages(u64 arg)
+{
+    struct xen_memory_reservation r;
+    struct domain *d;
+    long rc;
+
+    if (!current->domain->privileged) {
+        return -EPERM;
+    }
+    if (copy_from_guest(&r, arg, sizeof(r))) {
+        return -EFAULT;
+    }
+    if (r.extent_start.p || r.extent_order || r.mem_flags) {
+        return -EINVAL;
+    }
+    d = domain_get_by_id(r.domid);
+    if (!d) {
+        return -EINVAL;
+    }
+    rc = claim_check(d, r.nr_extents);
+    domain_put(d);
+    return rc;
+}
+
 /* Not for guests of ours; but a bad pointer is said to be one first. */
 static long not_offered(u64 arg, size_t size)
 {
-    u8 op[128];
+    u8 op[sizeof(struct xen_add_to_physmap)];
 
-    _Static_assert(sizeof(struct xen_memory_exchange) <= sizeof(op), "room");
-    return copy_from_guest(op, arg, size) ? -EFAULT : -ENOSYS;
+    return copy_from_guest(op, arg, MIN(size, sizeof(op))) ? -EFAULT : -ENOSYS;
 }
 
 long do_memory_op(u64 cmd, u64 arg)
@@ -124,9 +160,14 @@ long do_memory_op(u64 cmd, u64 arg)
     case XENMEM_populate_physmap:
         return memory_reservation(cmd, arg);
     case XENMEM_exchange:
-        return not_offered(arg, sizeof(struct xen_memory_exchange));
+        return memory_exchange(arg);
     case XENMEM_add_to_physmap:
         return not_offered(arg, sizeof(struct xen_add_to_physmap));
+    case XENMEM_claim_pages:
+        return claim_pages(arg);
+    case XENMEM_get_sharing_freed_pages:
+    case XENMEM_get_sharing_shared_pages:
+        return 0;
     case XENMEM_maximum_ram_page:
         return (long)nr_frames - 1;
     case XENMEM_current_reservation:

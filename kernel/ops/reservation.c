@@ -104,12 +104,12 @@ static long for_each_extent(const struct extents *x, u64 cmd, u64 arg,
     return (long)i;
 }
 
-/* The domain is the caller's own, or any for the control domain. */
+/* The domain is the caller's own, or any for the control domain; but not one that is dying. */
 static struct domain *target(domid_t domid)
 {
     struct domain *d = domain_get_by_id(domid);
 
-    if (d && d != current->domain && !current->domain->privileged) {
+    if (d && d != current->domain && (!current->domain->privileged || d->dying != DOMAIN_ALIVE)) {
         domain_put(d);
         d = NULL;
     }

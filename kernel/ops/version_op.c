@@ -93,16 +93,11 @@ long do_xen_version(u64 cmd, u64 arg)
     }
 }
 
-/* Only assists that we have, or that mean nothing here, can be turned on. */
 long do_vm_assist(u64 cmd, u64 type)
 {
     struct domain *d = current->domain;
-    u64 known = 1UL << VMASST_TYPE_4gb_segments | 1UL << VMASST_TYPE_4gb_segments_notify |
-                1UL << VMASST_TYPE_writable_pagetables | 1UL << VMASST_TYPE_pae_extended_cr3 |
-                1UL << VMASST_TYPE_architectural_iopl | 1UL << VMASST_TYPE_runstate_update_flag |
-                1UL << VMASST_TYPE_m2p_strict;
 
-    if (type >= 64 || !(known >> type & 1)) {
+    if (type >= 64 || !(VM_ASSIST_VALID >> type & 1)) {
         return -EINVAL;
     }
     if (cmd == VMASST_CMD_enable) {

@@ -28,8 +28,9 @@ static void fuzz_privileged(const u8 *code, u32 n)
         return;
     }
     check(in.length >= 1 && in.length <= MAX_INSN && in.length <= n);
-    check(in.op > INSN_NONE && in.op <= INSN_OUT_DX && in.reg < 16 && in.rm < 16);
+    check(in.op > INSN_NONE && in.op <= INSN_OUTS && in.reg < 16 && in.rm < 16);
     check(in.op < INSN_IN_IMM || in.bytes == 1 || in.bytes == 2 || in.bytes == 4);
+    check(in.op >= INSN_INS || (!in.rep && !in.addr32));
     check(!decode_privileged(code, in.length - 1u, &again));
     check(decode_privileged(code, in.length, &again) && again.length == in.length);
 }

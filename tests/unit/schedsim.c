@@ -82,6 +82,8 @@ static void enter(struct sim *s, u32 cpu, struct sim_unit *u)
     u->unit.running = true;
     u->on_since = s->now;
     u->progressed = s->now + s->switch_cost;
+    u->moves += u->runs && u->last_cpu != cpu;
+    u->last_cpu = cpu;
     u->runs++;
 }
 
@@ -106,7 +108,7 @@ static void switch_to(struct sim *s, u32 cpu, struct sched_unit *next)
     if (next) {
         enter(s, cpu, sim_of(next));
         cpumask_clear(&p->idlers, cpu);
-    } else if (c->member) {
+    } else if (cpumask_test(&p->cpus, cpu)) {
         cpumask_set(&p->idlers, cpu);
     }
     if (prev && p->ops->switched_out) {
@@ -134,7 +136,6 @@ static void leave_pool(struct sim *s, u32 cpu)
 {
     if (!s->cpu[cpu].current && !cpumask_test(&s->pool.cpus, cpu) && s->cpu[cpu].member) {
         s->cpu[cpu].member = false;
-        cpumask_clear(&s->pool.idlers, cpu);
         if (s->pool.ops->cpu_remove) {
             s->pool.ops->cpu_remove(&s->pool, cpu, s->now);
         }
@@ -163,7 +164,7 @@ static void reschedule(struct sim *s, u32 cpu)
     check_decision(s, cpu, &dec);
     if (dec.next != prev) {
         switch_to(s, cpu, dec.next);
-    } else if (!dec.next) {
+    } else if (!dec.next && cpumask_test(&p->cpus, cpu)) {
         cpumask_set(&p->idlers, cpu);
     }
     kick_timer(s);
@@ -218,6 +219,10 @@ static void check_units(struct sim *s)
     for (u32 i = 0; i < s->nr_units; i++) {
         struct sim_unit *u = &s->unit[i];
 
+        if (!u->behave) {
+            continue;
+        }
+        ASSERT(cpumask_subset(&u->unit.hard, &s->pool.cpus) && !cpumask_empty(&u->unit.hard));
         if (u->unit.running) {
             ASSERT(s->cpu[u->unit.cpu].current == &u->unit);
             ASSERT(cpumask_test(&u->unit.hard, u->unit.cpu) || s->cpu[u->unit.cpu].tickle_at);
@@ -377,7 +382,7 @@ void sim_run(struct sim *s, stime_t duration)
         }
         ran += u->ran;
     }
-    ASSERT(busy == ran); /* time is neither lost nor made */
+    ASSERT(busy == ran + s->gone); /* time is neither lost nor made */
 }
 
 /* ---- Setting up and changing ------------------------------------------------------------- */
@@ -425,23 +430,58 @@ struct sched_dom *sim_dom(struct sim *s, u32 weight, u32 cap)
     return d;
 }
 
-static void set_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
-                         const struct cpumask *soft)
+/* As the dispatcher does it; returns whether something changed. */
+static bool effective_affinity(const struct sim *s, struct sim_unit *u)
 {
     struct sched_unit *v = &u->unit;
+    struct cpumask hard = v->hard, soft = v->soft;
 
-    v->hard = hard ? cpumask_and(hard, &s->pool.cpus) : s->pool.cpus;
+    v->hard = cpumask_and(&u->hard_given, &s->pool.cpus);
     if (cpumask_empty(&v->hard)) {
         v->hard = s->pool.cpus;
     }
-    cpumask_clear_all(&v->soft);
-    if (soft) {
-        v->soft = cpumask_and(soft, &v->hard);
-        if (cpumask_weight(&v->soft) == cpumask_weight(&v->hard)) {
-            cpumask_clear_all(&v->soft);
-        }
+    v->soft = cpumask_and(&u->soft_given, &v->hard);
+    if (cpumask_weight(&v->soft) == cpumask_weight(&v->hard)) {
+        cpumask_clear_all(&v->soft);
     }
     v->dedicated = cpumask_weight(&v->hard) == 1;
+    return memcmp(&hard, &v->hard, sizeof(hard)) || memcmp(&soft, &v->soft, sizeof(soft));
+}
+
+static void set_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
+                         const struct cpumask *soft)
+{
+    cpumask_set_all(&u->hard_given);
+    cpumask_clear_all(&u->soft_given);
+    u->hard_given = hard ? *hard : u->hard_given;
+    u->soft_given = soft ? *soft : u->soft_given;
+    (void)effective_affinity(s, u);
+}
+
+/* The pool has other CPUs than before. */
+static void retarget_all(struct sim *s)
+{
+    for (u32 i = 0; i < s->nr_units; i++) {
+        struct sim_unit *u = &s->unit[i];
+
+        if (u->behave && effective_affinity(s, u) && s->pool.ops->changed) {
+            tickle(s, s->pool.ops->changed(&s->pool, u->unit.dom, &u->unit, s->now));
+        }
+    }
+}
+
+static struct sim_unit *free_unit(struct sim *s)
+{
+    u32 i = 0;
+
+    while (i < s->nr_units && s->unit[i].behave) {
+        i++;
+    }
+    ASSERT(i < SIM_UNITS);
+    s->nr_units = MAX(s->nr_units, i + 1);
+    memset(&s->unit[i], 0, sizeof(s->unit[i]));
+    s->unit[i].unit.id = i;
+    return &s->unit[i];
 }
 
 struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpumask *hard,
@@ -449,12 +489,10 @@ struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpuma
                           void (*behave)(struct sim *, struct sim_unit *, struct sim_step *),
                           s64 arg0, s64 arg1)
 {
-    struct sim_unit *u = &s->unit[s->nr_units];
+    struct sim_unit *u = free_unit(s);
     const struct sched_ops *ops = s->pool.ops;
 
-    ASSERT(s->nr_units < SIM_UNITS);
     u->unit.dom = d;
-    u->unit.id = s->nr_units++;
     set_affinity(s, u, hard, soft);
     u->unit.cpu = cpumask_next_wrap(&u->unit.hard, u->unit.id % s->nr_cpus);
     u->behave = behave;
@@ -510,52 +548,48 @@ void sim_domain_changed(struct sim *s, struct sched_dom *d)
 
 bool sim_cpu_remove(struct sim *s, u32 cpu)
 {
-    if (cpumask_weight(&s->pool.cpus) < 2) {
+    if (cpumask_weight(&s->pool.cpus) < 2 || !cpumask_test(&s->pool.cpus, cpu)) {
         return false;
     }
     cpumask_clear(&s->pool.cpus, cpu);
     cpumask_clear(&s->pool.idlers, cpu);
-    for (u32 i = 0; i < s->nr_units; i++) {
-        struct sim_unit *u = &s->unit[i];
-        struct cpumask hard = u->unit.hard, soft = u->unit.soft;
-
-        if (u->behave && cpumask_test(&hard, cpu)) {
-            set_affinity(s, u, &hard, &soft);
-            if (s->pool.ops->changed) {
-                tickle(s, s->pool.ops->changed(&s->pool, u->unit.dom, &u->unit, s->now));
-            }
-        }
-    }
-    leave_pool(s, cpu);
+    retarget_all(s);
+    tickle(s, cpu);
+    checks(s);
     return true;
 }
 
-void sim_cpu_add(struct sim *s, u32 cpu)
+bool sim_cpu_add(struct sim *s, u32 cpu)
 {
     struct sim_cpu *c = &s->cpu[cpu];
 
     if (c->member) {
-        return;
+        return false;
     }
+    account_cpu(s, c);
     c->member = true;
-    c->since = s->now;
     cpumask_set(&s->pool.cpus, cpu);
     cpumask_set(&s->pool.idlers, cpu);
     if (s->pool.ops->cpu_add) {
         s->pool.ops->cpu_add(&s->pool, cpu, s->now);
     }
+    retarget_all(s);
     tickle(s, cpu);
+    checks(s);
+    return true;
 }
 
-/* It must not run; its place stays empty. */
+/* The place is filled with nonsense: nobody may look at it any more. */
 void sim_unit_remove(struct sim *s, struct sim_unit *u)
 {
     ASSERT(!u->unit.running && !u->unit.runnable && u->paused);
     if (s->pool.ops->unit_remove) {
         s->pool.ops->unit_remove(&s->pool, &u->unit, s->now);
     }
-    u->wake_at = 0;
-    u->behave = NULL;
+    s->gone += u->ran;
+    memset(u, 0, sizeof(*u));
+    memset(&u->unit, 0xa5, sizeof(u->unit));
+    u->unit.running = false;
 }
 
 void sim_reset(struct sim *s)
@@ -566,6 +600,7 @@ void sim_reset(struct sim *s)
         s->cpu[cpu].idle = 0;
         s->cpu[cpu].switches = 0;
     }
+    s->gone = 0;
     for (u32 i = 0; i < s->nr_units; i++) {
         struct sim_unit *u = &s->unit[i];
 
@@ -575,6 +610,7 @@ void sim_reset(struct sim *s)
         u->wakes = 0;
         u->runs = 0;
         u->yields = 0;
+        u->moves = 0;
         memset(u->late, 0, sizeof(u->late));
         memset(u->ran_on, 0, sizeof(u->ran_on));
         if (u->unit.running) {

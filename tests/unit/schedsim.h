@@ -25,6 +25,7 @@ struct sim_unit {
     struct sched_unit unit;
     void (*behave)(struct sim *s, struct sim_unit *u, struct sim_step *step);
     s64 arg[2]; /* of the behaviour */
+    struct cpumask hard_given, soft_given;
     struct sim_step step;
     bool wants, paused;
     stime_t wake_at;    /* 0: none */
@@ -32,7 +33,8 @@ struct sim_unit {
     stime_t progressed; /* running: the step's `run` is counted up to here */
     stime_t waits_since;
     s64 ran, waited, longest_wait;
-    u64 wakes, runs, yields;
+    u64 wakes, runs, yields, moves; /* moves: runs on another CPU than before */
+    u32 last_cpu;
     u64 late[3]; /* wakes that waited over 50 us, 100 us, 1 ms for a CPU */
     bool woken;  /* and has not run since */
     s64 ran_on[NR_CPUS];
@@ -52,6 +54,7 @@ struct sim {
     u32 nr_cpus, nr_units, nr_doms;
     stime_t now, timer_at;
     stime_t tickle_delay, timer_delay, switch_cost;
+    s64 gone; /* what removed units ran */
     u64 seed, events, decisions;
     bool check_conservation; /* a policy that is not work conserving clears it */
     struct sim_cpu cpu[NR_CPUS];
@@ -74,10 +77,11 @@ void sim_unpause(struct sim *s, struct sim_unit *u);
 void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
                   const struct cpumask *soft);
 void sim_domain_changed(struct sim *s, struct sched_dom *d);
-/* The CPU leaves as soon as nothing runs there; false: it can't, as it is the last one of some
- * unit. */
+/* The CPU leaves as soon as nothing runs there; false: it can't, as it is the last one, or is
+ * leaving. */
 bool sim_cpu_remove(struct sim *s, u32 cpu);
-void sim_cpu_add(struct sim *s, u32 cpu);
+bool sim_cpu_add(struct sim *s, u32 cpu);
+/* It is paused and does not run; its place is taken by the next new one. */
 void sim_unit_remove(struct sim *s, struct sim_unit *u);
 /* Forget what was measured. */
 void sim_reset(struct sim *s);

@@ -49,8 +49,32 @@ static const struct privileged privileged[] = {
     { INSN_IN_DX, 1, { 0xed } },
     { INSN_OUT_DX, 1, { 0xee } },
     { INSN_OUT_DX, 1, { 0xef } },
+    { INSN_INS, 1, { 0x6c } },
+    { INSN_INS, 1, { 0x6d } },
+    { INSN_OUTS, 1, { 0x6e } },
+    { INSN_OUTS, 1, { 0x6f } },
 };
-static const u8 legacy[] = { 0x66, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67 };
+static const u8 legacy[] = { 0x66, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67, 0xf2, 0xf3 };
+
+static bool is_string(const struct privileged *p)
+{
+    return p->op == INSN_INS || p->op == INSN_OUTS;
+}
+
+/* Repetition is for strings only, and their source may not lie in FS or GS: the last segment
+ * prefix counts. */
+static bool refused_with(const struct privileged *p, const u8 *prefix, u32 nr)
+{
+    u8 segment = 0;
+    bool rep = false;
+
+    for (u32 i = 0; i < nr; i++) {
+        rep = rep || prefix[i] == 0xf2 || prefix[i] == 0xf3;
+        segment = prefix[i] == 0x64 || prefix[i] == 0x65 || (prefix[i] & 0xe7) == 0x26 ? prefix[i]
+                                                                                       : segment;
+    }
+    return (rep && !is_string(p)) || (p->op == INSN_OUTS && segment >= 0x64);
+}
 
 static void expect_operands(const struct privileged *p, const struct insn *in, bool opsize, u8 rex)
 {
@@ -80,6 +104,10 @@ static void check_privileged(const struct privileged *p, const u8 *prefix, u32 n
     memset(code, 0x90, sizeof(code));
     memcpy(code, prefix, nr);
     memcpy(code + nr, p->code, p->length);
+    if (refused_with(p, prefix, nr)) {
+        assert_false(decode_privileged(code, sizeof(code), &in));
+        return;
+    }
     for (u32 n = 0; n < length; n++) {
         assert_false(decode_privileged(code, n, &in));
     }
@@ -88,6 +116,10 @@ static void check_privileged(const struct privileged *p, const u8 *prefix, u32 n
         assert_int_equal(in.op, p->op);
         assert_int_equal(in.length, length);
         expect_operands(p, &in, opsize, rex);
+        if (is_string(p)) {
+            assert_int_equal(in.rep, memchr(prefix, 0xf2, nr) || memchr(prefix, 0xf3, nr));
+            assert_int_equal(in.addr32, memchr(prefix, 0x67, nr) != NULL);
+        }
     }
 }
 

@@ -54,6 +54,8 @@ static void defaults(void **state)
     assert_true(opt.console_com1 && opt.smap && opt.smep);
     assert_int_equal(opt.com1_baud, 115200);
     assert_int_equal(opt.com1_port, 0x3f8);
+    assert_int_equal(opt.conring_size, 64 << 10);
+    assert_false(opt.console_to_ring);
 }
 
 static void usual_line(void **state)
@@ -71,6 +73,25 @@ static void usual_line(void **state)
     assert_int_equal(opt.ratelimit_us, 0);
     assert_int_equal(opt.loglvl, LOG_DEBUG + 1);
     assert_int_equal(opt.guest_loglvl, 0);
+}
+
+static void console_ring(void **state)
+{
+    (void)state;
+    parse_good("conring_size=16 console_to_ring");
+    assert_int_equal(opt.conring_size, 16 << 10);
+    assert_true(opt.console_to_ring);
+    parse_good("conring_size=1M no-console_to_ring");
+    assert_int_equal(opt.conring_size, 1 << 20);
+    assert_false(opt.console_to_ring);
+    parse("conring_size=15");
+    assert_int_equal(nr_reported, 1);
+    assert_int_equal(opt.conring_size, 64 << 10);
+    parse("conring_size=17M");
+    assert_int_equal(nr_reported, 1);
+    assert_int_equal(opt.conring_size, 64 << 10);
+    parse("conring_size=-1");
+    assert_int_equal(nr_reported, 1);
 }
 
 static void dom0_memory(void **state)
@@ -301,12 +322,19 @@ static void module_bad(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),        cmocka_unit_test(usual_line),
-        cmocka_unit_test(dom0_memory),     cmocka_unit_test(dom0_vcpus),
-        cmocka_unit_test(serial),          cmocka_unit_test(consoles),
-        cmocka_unit_test(log_levels),      cmocka_unit_test(bad_values_change_nothing),
-        cmocka_unit_test(module_defaults), cmocka_unit_test(module_all),
-        cmocka_unit_test(module_aliases),  cmocka_unit_test(module_bad),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(usual_line),
+        cmocka_unit_test(dom0_memory),
+        cmocka_unit_test(console_ring),
+        cmocka_unit_test(dom0_vcpus),
+        cmocka_unit_test(serial),
+        cmocka_unit_test(consoles),
+        cmocka_unit_test(log_levels),
+        cmocka_unit_test(bad_values_change_nothing),
+        cmocka_unit_test(module_defaults),
+        cmocka_unit_test(module_all),
+        cmocka_unit_test(module_aliases),
+        cmocka_unit_test(module_bad),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,6 +169,11 @@ static void do_stop(void)
     timer_stop(&timer[arg.i]);
 }
 
+static void do_move_all(void)
+{
+    timer_move_all(arg.i, arg.cpu);
+}
+
 static void do_kill(void)
 {
     timer_kill(&timer[arg.i]);
@@ -195,6 +200,13 @@ static void arm_on(u32 from, u32 i, u32 cpu, stime_t expires)
     arg.cpu = cpu;
     arg.expires = expires;
     run_on(from, do_arm_on);
+}
+
+static void move_all(u32 on, u32 from, u32 to)
+{
+    arg.i = from;
+    arg.cpu = to;
+    run_on(on, do_move_all);
 }
 
 static void stop(u32 cpu, u32 i)
@@ -374,6 +386,35 @@ static void kill_waits_for_the_function(void **state)
     assert_int_equal(fired[0], 1);
 }
 
+/* The pcpu that gets them learns of an earlier deadline; the one that had them is left with none.
+ */
+static void all_move_to_another_pcpu(void **state)
+{
+    (void)state;
+    init_notes();
+    for (u32 i = 0; i < 10; i++) {
+        init(1, i, note);
+        arm(i < 7 ? 1 : 2, i, 2000 - 10 * i);
+    }
+    move_all(0, 1, 2);
+    for (u32 i = 0; i < 10; i++) {
+        assert_int_equal(timer[i].cpu, 2);
+        assert_true(timer[i].node.queued);
+    }
+    stop(0, 3);
+    tick_all(1900);
+    assert_int_equal(nr_fired, 0);
+    assert_int_equal(pcpus[2]->timer_programmed, 1910);
+    tick_all(2000);
+    assert_int_equal(nr_fired, 9);
+    for (u32 i = 0; i < 10; i++) {
+        assert_int_equal(fired[i], i != 3);
+        assert_true(i == 3 || fired_on[i] == 2);
+    }
+    move_all(0, 1, 2); /* none */
+    move_all(0, 2, 2);
+}
+
 static void suicide(void *a)
 {
     note(a);
@@ -407,7 +448,13 @@ static void random_operations_do_as_a_list_does(void **state)
         u32 i = (u32)random() % TIMERS, from = (u32)random() % CPUS, to = (u32)random() % CPUS;
         stime_t expires = clock_ns + random() % 200 - 20;
 
-        switch (random() % 4) {
+        switch (random() % 5) {
+        case 4:
+            move_all((u32)random() % CPUS, from, to);
+            for (u32 k = 0; k < TIMERS; k++) {
+                model[k].cpu = model[k].armed && model[k].cpu == from ? to : model[k].cpu;
+            }
+            break;
         case 0:
             arm_on(from, i, to, expires);
             model[i].armed = true;
@@ -454,6 +501,7 @@ int main(void)
         cmocka_unit_test_setup(a_function_may_arm_its_own_timer, setup),
         cmocka_unit_test_setup(one_that_is_always_due_lets_others_run, setup),
         cmocka_unit_test_setup(kill_waits_for_the_function, setup),
+        cmocka_unit_test_setup(all_move_to_another_pcpu, setup),
         cmocka_unit_test_setup(a_function_may_kill_its_own_timer, setup),
         cmocka_unit_test_setup(random_operations_do_as_a_list_does, setup),
     };

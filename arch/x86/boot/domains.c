@@ -68,8 +68,20 @@ static const struct boot_module *module_by_file(const struct boot_info *bi, cons
 static void start_all(void)
 {
     list_for_each(l, &domain_list) {
-        vcpu_up(list_entry(l, struct domain, link)->vcpu[0]);
+        struct domain *d = list_entry(l, struct domain, link);
+
+        vcpu_up(d->vcpu[0]);
+        (void)domain_control_unpause(d);
     }
+}
+
+/* It can't be built. */
+static void give_up(struct domain *d)
+{
+    domain_get(d);
+    while (domain_destroy(d)) {
+    }
+    domain_put(d);
 }
 
 static void set_affinity(struct domain *d, const struct plan *p)
@@ -134,8 +146,7 @@ static void make_domain(domid_t domid, const struct plan *p)
     why = domain_build(d, &img, p->o.memory);
     if (why) {
         log_error("domain %u (%s) refused: %s", domid, p->o.name, why);
-        domain_relinquish_frames(d);
-        domain_abandon(d);
+        give_up(d);
         return;
     }
     set_affinity(d, p);

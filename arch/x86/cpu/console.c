@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The console: the last 8 KiB of all that was printed, in a ring (for a debugger),
- * and the serial line. console_lock (leaf) makes calls whole; panic goes past it, and silences
+ * The console: what was printed last, in a ring (for the control domain and a debugger), and the
+ * serial line. console_lock (leaf) makes calls whole; panic goes past it, and silences
  * everyone else. Before the options are known, and with them the serial line's, every message goes
  * to COM1.
  */
 #include <tarn/console.h>
+#include <tarn/log_ring.h>
 #include <tarn/options.h>
+#include <tarn/page.h>
 #include <tarn/spinlock.h>
 #include <x86/panic.h>
 #include <x86/uart.h>
 
-#define RING_SIZE 8192u
+#define BOOT_RING_SIZE 4096u
 #define LINE_MAX 320
 
-/* What was printed: console_ring_end counts all bytes ever, the last RING_SIZE of them are there.
- */
-char console_ring[RING_SIZE];
-u64 console_ring_end;
+static char boot_ring[BOOT_RING_SIZE]; /* until there is a heap */
+/* What was printed; console_lock. */
+static struct log_ring console_ring = { .data = boot_ring, .size = BOOT_RING_SIZE };
 static struct spinlock console_lock = SPINLOCK_INIT(RANK_LEAF);
 
 void console_init(void)
@@ -29,11 +30,53 @@ void console_init(void)
     }
 }
 
+/* Without memory it stays small. */
+void console_ring_grow(void)
+{
+    u32 order = 0;
+    char *data;
+
+    while (PAGE_SIZE << order < opt.conring_size) {
+        order++;
+    }
+    data = pages_alloc(order);
+    if (data) {
+        spin_lock(&console_lock);
+        log_ring_move(&console_ring, data, PAGE_SIZE << order);
+        spin_unlock(&console_lock);
+    }
+}
+
+u64 console_ring_start(const u32 *index)
+{
+    u64 pos;
+
+    spin_lock(&console_lock);
+    pos = log_ring_start(&console_ring, index);
+    spin_unlock(&console_lock);
+    return pos;
+}
+
+size_t console_ring_read(u64 *pos, char *buf, size_t size)
+{
+    size_t n;
+
+    spin_lock(&console_lock);
+    n = log_ring_read(&console_ring, pos, buf, size);
+    spin_unlock(&console_lock);
+    return n;
+}
+
+void console_ring_clear(u64 upto)
+{
+    spin_lock(&console_lock);
+    console_ring.cleared = MAX(console_ring.cleared, upto);
+    spin_unlock(&console_lock);
+}
+
 static void emit(const char *buf, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        console_ring[console_ring_end++ % RING_SIZE] = buf[i];
-    }
+    log_ring_put(&console_ring, buf, len);
     uart_write(buf, len);
 }
 
@@ -44,6 +87,19 @@ void console_write(const char *buf, size_t len)
     }
     spin_lock(&console_lock);
     emit(buf, len);
+    spin_unlock(&console_lock);
+}
+
+void console_write_control(const char *buf, size_t len)
+{
+    if (machine_stopping()) {
+        return;
+    }
+    spin_lock(&console_lock);
+    if (opt.console_to_ring) {
+        log_ring_put(&console_ring, buf, len);
+    }
+    uart_write(buf, len);
     spin_unlock(&console_lock);
 }
 
@@ -75,7 +131,7 @@ bool console_has_input(void)
 /* Options that were never parsed have no baud rate. */
 static bool is_wanted(enum log_level level)
 {
-    return opt.com1_baud == 0 || opt.loglvl > (u32)level;
+    return opt.com1_baud == 0 || opt.loglvl > (u32)level || level == LOG_ALWAYS;
 }
 
 void log_printf(enum log_level level, const char *fmt, ...)

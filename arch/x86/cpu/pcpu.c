@@ -123,13 +123,16 @@ static void reload_segments(void)
                      : "rax", "memory");
 }
 
+/* The window of no vcpu: the page stands where page 14 would, what is below is not ours. */
+u64 pcpu_own_window(const struct pcpu *p)
+{
+    return (u64)p->gdt - GDT_GUEST_PAGES * PAGE_SIZE;
+}
+
 /* GDT, TSS, IDT and the SYSCALL entry of this pcpu. */
 void desc_load(struct pcpu *p)
 {
-    /* The window of no vcpu: the page stands where page 14 would, what is below is not mapped. */
-    u64 base = (u64)p->gdt - GDT_GUEST_PAGES * PAGE_SIZE;
-
-    pcpu_load_gdt(base);
+    pcpu_load_gdt(pcpu_own_window(p));
     reload_segments();
     ((u64 *)p->gdt)[(SEL_TSS & 0xfff) / 8] &= ~(2UL << 40); /* not busy */
     ltr(SEL_TSS);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting the other CPUs, one after the other, and having them flush their TLBs. Owns the map of
- * online CPUs, which grows here only, and the mailbox for the CPU that is just starting. No locks:
- * the boot CPU and the one that starts take turns by `stage`.
+ * Starting the other CPUs, one after the other, and having them flush their TLBs. Owns the mailbox
+ * for the CPU that is just starting, and the map of online CPUs until all are up; then sched/pool.c
+ * does. No locks: the boot CPU and the one that starts take turns by `stage`.
  */
 #include <tarn/console.h>
 #include <tarn/softirq.h>
@@ -245,10 +245,13 @@ void arch_spin_service(void)
     }
 }
 
-/* A request that someone else makes meanwhile makes us wait for it as well: no harm. */
+/*
+ * A request that someone else makes meanwhile makes us wait for it as well: no harm. All in the
+ * mask were put there by themselves, so they are up; a CPU out of service answers, too.
+ */
 void tlb_flush_others(const struct cpumask *mask)
 {
-    struct cpumask asked = cpumask_and(mask, &cpu_online_map);
+    struct cpumask asked = *mask;
 
     cpumask_clear(&asked, this_cpu());
     cpumask_for_each(cpu, &asked) {

@@ -10,6 +10,7 @@
 #include <x86/extable.h>
 #include <x86/layout.h>
 #include <x86/msr.h>
+#include <x86/paging.h>
 #include <x86/pv.h>
 
 void seg_write_fs_base(u64 base)
@@ -239,4 +240,28 @@ void context_switch(struct vcpu *prev, struct vcpu *next)
             fpu_load_ts(next);
         }
     }
+}
+
+/*
+ * A pcpu keeps the state of the guest it ran before it went idle. When that guest is destroyed it
+ * must not: its tables and descriptors are about to become somebody else's memory.
+ */
+void unload_guest_state(struct pcpu *p)
+{
+    struct vcpu *v = p->loaded;
+
+    if (p->curr != p->idle || !v) {
+        return;
+    }
+    lldt(0);
+    load_ds(0);
+    load_es(0);
+    load_fs(0);
+    load_gs(0);
+    pcpu_load_gdt(pcpu_own_window(p));
+    p->loaded_cr3 = virt_to_phys(hv_l4);
+    write_cr3(p->loaded_cr3);
+    clear_bit(p->id, v->domain->arch.dirty_cpus.bits);
+    v->arch.loaded_on = NO_CPU;
+    atomic_store(&p->loaded, (struct vcpu *)NULL);
 }

@@ -167,6 +167,22 @@ void timer_kill(struct timer *t)
     }
 }
 
+/* None is seen as not queued in between: a timer_stop that looks would take it for stopped. */
+void timer_move_all(u32 from, u32 to)
+{
+    struct timer_queue *src = &pcpus[from]->timers, *dest = &pcpus[to]->timers;
+
+    spin_lock_two(&src->lock, &dest->lock);
+    for (struct timer_node *n = timer_heap_first(&src->heap); n; n = timer_heap_next(n)) {
+        container_of(n, struct timer, node)->cpu = to;
+    }
+    if (src != dest) {
+        timer_heap_take_all(&dest->heap, &src->heap);
+    }
+    spin_unlock_two(&src->lock, &dest->lock);
+    softirq_raise(to, SOFTIRQ_TIMER);
+}
+
 /* What is due by now. A function that keeps arming timers in the past must let the other softirqs
  * run, too. */
 void timer_softirq(void)

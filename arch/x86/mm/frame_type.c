@@ -18,6 +18,7 @@
 #include <tarn/console.h>
 #include <tarn/errno.h>
 #include <tarn/hypercall.h>
+#include <tarn/pcpu.h>
 #include <x86/cpufeature.h>
 #include <x86/frames.h>
 #include <x86/paging.h>
@@ -58,7 +59,7 @@ void frame_put(mfn_t mfn)
     u32 old = atomic_fetch_sub(&f->ref, 1u);
 
     ASSERT((old & FRAME_REF_MASK) != 0);
-    if (old == 1) {
+    if ((old & ~FRAME_FOREIGN) == 1) {
         frame_release(f);
     }
 }
@@ -122,6 +123,26 @@ static u64 l1e_adjust(u64 e)
     return e & PTE_GUEST_KERNEL ? e : e | PTE_G;
 }
 
+/*
+ * Mappings of another domain's frame: whose TLBs remember it isn't known by the owner's pcpus. So
+ * each that goes is counted, and before such a frame is used as something else all TLBs are
+ * flushed, if one went since the last time.
+ */
+static u64 foreign_unmaps;  /* atomic */
+static u64 foreign_flushed; /* as far as this; atomic */
+
+void frame_flush_foreign(struct frame *f)
+{
+    u64 unmaps = atomic_load(&foreign_unmaps);
+
+    if (likely(!(atomic_load(&f->ref) & FRAME_FOREIGN)) ||
+        unmaps == atomic_load(&foreign_flushed)) {
+        return;
+    }
+    tlb_flush_mask(&cpu_online_map);
+    atomic_store(&foreign_flushed, unmaps); /* a smaller one than another's only costs a flush */
+}
+
 /* What an L1 entry of d refers to (a frame of `owner`): check and count it. *e gets the bits we
  * add. */
 static int l1e_get(u64 *e, struct domain *d, struct domain *owner)
@@ -141,6 +162,9 @@ static int l1e_get(u64 *e, struct domain *d, struct domain *owner)
     if (rc) {
         return rc;
     }
+    if (unlikely(d != owner) && !is_io(mfn)) {
+        atomic_fetch_or(&mfn_to_frame(mfn)->ref, FRAME_FOREIGN);
+    }
     *e = l1e_adjust(*e);
     return 0;
 }
@@ -152,6 +176,9 @@ static void l1e_put(u64 e)
     if (!(e & PTE_P) || is_io(mfn)) {
         return;
     }
+    if (unlikely(atomic_load(&mfn_to_frame(mfn)->ref) & FRAME_FOREIGN)) {
+        atomic_fetch_add(&foreign_unmaps, 1UL);
+    }
     if (e & PTE_W) {
         frame_put_type(mfn);
     }
@@ -161,6 +188,8 @@ static void l1e_put(u64 e)
 /* An entry of a level-n table, n >= 2. */
 static int table_entry_get(u64 *e, u32 level, struct domain *d)
 {
+    int rc;
+
     if (!(*e & PTE_P)) {
         return 0;
     }
@@ -168,7 +197,8 @@ static int table_entry_get(u64 *e, u32 level, struct domain *d)
         return -EINVAL;
     }
     *e |= PTE_U;
-    return frame_get_and_type(paddr_to_mfn(*e & PTE_ADDR), level_type(level - 1), d) ? -EINVAL : 0;
+    rc = frame_get_and_type(paddr_to_mfn(*e & PTE_ADDR), level_type(level - 1), d);
+    return rc && rc != -ERESTART ? -EINVAL : rc;
 }
 
 static int entry_get(u64 *e, u32 level, struct domain *d, struct domain *owner)
@@ -205,7 +235,7 @@ static int validate_table(mfn_t mfn, u32 level, struct domain *d)
     u64 *t = mfn_to_virt(mfn);
 
     if (d->arch.validation_budget == 0) {
-        return -EBUSY;
+        return -ERESTART;
     }
     d->arch.validation_budget--;
     for (u32 i = 0; i < 512; i++) {
@@ -230,8 +260,9 @@ static int validate_table(mfn_t mfn, u32 level, struct domain *d)
 }
 
 /* Somebody's TLB may still have the frame's former use. */
-static void flush_former_use(const struct frame *f, u32 old_type, const struct domain *d)
+static void flush_former_use(struct frame *f, u32 old_type, const struct domain *d)
 {
+    frame_flush_foreign(f);
     if ((old_type & FT_MASK) != FT_NONE && frame_owner(f) == d->domid) {
         tlb_flush_mask(&d->arch.dirty_cpus);
     }
@@ -333,6 +364,16 @@ static void take_apart(struct domain *d)
     frame_put(mfn);
 }
 
+bool frame_unpin(mfn_t mfn, struct domain *d)
+{
+    bool pinned = atomic_fetch_and(&mfn_to_frame(mfn)->type, ~FT_PINNED) & FT_PINNED;
+
+    if (pinned) {
+        frame_put_and_type(mfn, d);
+    }
+    return pinned;
+}
+
 /* Take apart what is waiting for it. False: something else needs this pcpu before all is done. */
 bool mmu_settle(struct domain *d)
 {
@@ -405,30 +446,4 @@ void mmu_lock(struct domain *d)
 void mmu_unlock(struct domain *d)
 {
     spin_unlock(&d->arch.mmu_lock);
-}
-
-/*
- * A dying domain that runs nowhere: take the types apart from the top, then the references. What
- * others still map stays until they let go.
- */
-void domain_relinquish_frames(struct domain *d)
-{
-    u32 f = d->page_list;
-    u32 left = d->tot_pages;
-
-    mmu_lock(d);
-    for (u32 i = 0; i < left; i++, f = frame_table[f].node.next) {
-        if (atomic_fetch_and(&frame_table[f].type, ~FT_PINNED) & FT_PINNED) {
-            frame_put_and_type(MFN(f), d);
-        }
-    }
-    while (d->arch.teardown != BUDDY_NIL) {
-        take_apart(d);
-    }
-    mmu_unlock(d);
-    while (left-- && d->page_list != BUDDY_NIL) {
-        f = d->page_list;
-        d->page_list = frame_table[f].node.next;
-        domain_free_frame(d, MFN(f));
-    }
 }

@@ -7,11 +7,13 @@
  */
 #include <tarn/boot_info.h>
 #include <tarn/errno.h>
+#include <tarn/hypercall.h>
 #include <tarn/page.h>
 #include <x86/frames.h>
 #include <x86/paging.h>
 
 #define LOW_FRAMES 256u /* below 1 MiB */
+#define FRAMES_PER_LOOK 32u /* that a dying domain gives up between two looks at what else is due */
 
 struct frame *frame_table; /* constant after boot; a frame's fields say who guards them */
 u32 nr_frames;
@@ -20,6 +22,7 @@ u64 m2p_entries;
 
 static struct buddy heap;                                    /* all free frames; heap_lock */
 static struct spinlock heap_lock = SPINLOCK_INIT(RANK_LEAF); /* `heap` */
+u32 heap_fail_after;                                         /* for tests; heap_lock */
 static paddr_t boot_first, boot_next, boot_limit; /* bump allocator until the heap stands */
 
 /* First address above everything the loader placed below `limit`. */
@@ -206,7 +209,11 @@ static u32 heap_alloc(u32 order)
     u32 f;
 
     spin_lock(&heap_lock);
-    f = buddy_alloc(&heap, order);
+    if (unlikely(heap_fail_after) && --heap_fail_after == 0) {
+        f = BUDDY_NIL;
+    } else {
+        f = buddy_alloc(&heap, order);
+    }
     spin_unlock(&heap_lock);
     return f;
 }
@@ -257,82 +264,192 @@ void page_free(void *page)
     pages_free(page, 0);
 }
 
-/* A domain's list, circular through frame numbers; page_list is its first frame. */
-static void list_insert(struct domain *d, u32 f)
+/* A domain's lists, circular through frame numbers; *head is the first frame. */
+static void list_insert(u32 *head, u32 f)
 {
     struct buddy_node *n = &frame_table[f].node;
 
-    if (d->page_list == BUDDY_NIL) {
+    if (*head == BUDDY_NIL) {
         n->next = n->prev = f;
-        d->page_list = f;
+        *head = f;
         return;
     }
-    n->next = d->page_list;
-    n->prev = frame_table[d->page_list].node.prev;
+    n->next = *head;
+    n->prev = frame_table[*head].node.prev;
     frame_table[n->prev].node.next = f;
     frame_table[n->next].node.prev = f;
 }
 
-static void list_remove(struct domain *d, u32 f)
+static void list_remove(u32 *head, u32 f)
 {
     struct buddy_node *n = &frame_table[f].node;
 
     frame_table[n->prev].node.next = n->next;
     frame_table[n->next].node.prev = n->prev;
-    if (d->page_list == f) {
-        d->page_list = n->next == f ? BUDDY_NIL : n->next;
+    if (*head == f) {
+        *head = n->next == f ? BUDDY_NIL : n->next;
     }
 }
 
-mfn_t domain_alloc_frames(struct domain *d, u32 order)
+/* As long as a domain has pages it has a reference to itself: a frame's owner can be found. */
+static bool reserve_pages(struct domain *d, u32 n, bool replace)
 {
-    u32 n = 1u << order, f;
+    bool ok;
 
     spin_lock(&d->page_lock);
-    if (d->tot_pages + n > d->max_pages) {
-        spin_unlock(&d->page_lock);
+    ok = (replace || d->tot_pages + n <= d->max_pages) && d->dying == DOMAIN_ALIVE;
+    if (ok) {
+        if (d->tot_pages == 0) {
+            domain_get(d);
+        }
+        d->tot_pages += n;
+    }
+    spin_unlock(&d->page_lock);
+    return ok;
+}
+
+/* page_lock held; true: the reference of the pages is to be put. */
+static bool forget_pages(struct domain *d, u32 n)
+{
+    d->tot_pages -= n;
+    return d->tot_pages == 0;
+}
+
+static void adopt(struct domain *d, u32 first, u32 n)
+{
+    for (u32 i = first; i < first + n; i++) {
+        frame_table[i].node.tag = d->domid;
+        frame_table[i].type = FT_NONE;
+        frame_table[i].ref = FRAME_ALLOCATED | 1;
+        list_insert(&d->page_list, i);
+    }
+}
+
+static mfn_t alloc_for(struct domain *d, u32 order, bool replace)
+{
+    u32 n = 1u << order, f;
+    bool alive, empty = false;
+
+    if (!reserve_pages(d, n, replace)) {
         return INVALID_MFN;
     }
-    d->tot_pages += n;
-    spin_unlock(&d->page_lock);
-
     f = heap_alloc(order);
     if (f != BUDDY_NIL) {
         memset(mfn_to_virt(MFN(f)), 0,
                PAGE_SIZE << order); /* whoever had it: nothing of it shows */
     }
     spin_lock(&d->page_lock);
-    if (f == BUDDY_NIL) {
-        d->tot_pages -= n;
+    alive = d->dying == DOMAIN_ALIVE; /* as it was a moment ago */
+    if (f != BUDDY_NIL && alive) {
+        adopt(d, f, n);
     } else {
-        for (u32 i = f; i < f + n; i++) {
-            frame_table[i].node.tag = d->domid;
-            frame_table[i].type = FT_NONE;
-            frame_table[i].ref = FRAME_ALLOCATED | 1;
-            list_insert(d, i);
-        }
+        empty = forget_pages(d, n);
     }
     spin_unlock(&d->page_lock);
-    return f == BUDDY_NIL ? INVALID_MFN : MFN(f);
+    if (f != BUDDY_NIL && !alive) {
+        heap_free(f, order);
+    }
+    if (empty) {
+        domain_put(d);
+    }
+    return f == BUDDY_NIL || !alive ? INVALID_MFN : MFN(f);
 }
 
-/* The last reference of a domain's frame went (frame_put): it leaves the domain, clean. */
+mfn_t domain_alloc_frames(struct domain *d, u32 order)
+{
+    return alloc_for(d, order, false);
+}
+
+mfn_t domain_replace_frames(struct domain *d, u32 order)
+{
+    return alloc_for(d, order, true);
+}
+
+bool domain_steal_frame(struct domain *d, mfn_t mfn)
+{
+    u32 old = mfn_valid(mfn) ? atomic_load(&mfn_to_frame(mfn)->ref) : 0;
+
+    do {
+        if ((old & ~FRAME_FOREIGN) != (FRAME_ALLOCATED | 1) ||
+            frame_owner(mfn_to_frame(mfn)) != d->domid) {
+            return false;
+        }
+    } while (!atomic_cmpxchg(&mfn_to_frame(mfn)->ref, &old, old & FRAME_FOREIGN));
+    return true;
+}
+
+void domain_return_frame(mfn_t mfn)
+{
+    atomic_fetch_or(&mfn_to_frame(mfn)->ref, FRAME_ALLOCATED | 1);
+}
+
+/* The next frame that a dying domain is to give up; BUDDY_NIL: that was all. What is still in use
+ * elsewhere stays on held_list. */
+static u32 next_to_give_up(struct domain *d)
+{
+    u32 f;
+
+    spin_lock(&d->page_lock);
+    f = d->page_list;
+    if (f != BUDDY_NIL) {
+        list_remove(&d->page_list, f);
+        list_insert(&d->held_list, f);
+    }
+    spin_unlock(&d->page_lock);
+    return f;
+}
+
+/*
+ * A dying domain that runs nowhere lets go of each frame: unpinned, and no longer allocated to it.
+ * The order doesn't matter, since a table that another one refers to stays until that is taken
+ * apart. What others still map stays until they let go. False: there is more to do.
+ */
+bool domain_relinquish_frames(struct domain *d)
+{
+    u32 done = 0, f;
+
+    while ((f = next_to_give_up(d)) != BUDDY_NIL) {
+        if (atomic_load(&frame_table[f].type) & FT_PINNED) {
+            mmu_lock(d);
+            frame_unpin(MFN(f), d);
+            mmu_unlock(d);
+        }
+        domain_free_frame(d, MFN(f));
+        if (++done % FRAMES_PER_LOOK == 0 && hypercall_should_yield()) {
+            return false;
+        }
+    }
+    return mmu_settle(d);
+}
+
+/* The last reference of a domain's frame went (frame_put): it leaves the domain. */
 void frame_release(struct frame *f)
 {
-    struct domain *d = domain_get_by_id(frame_owner(f));
-    mfn_t mfn = frame_to_mfn(f);
+    u32 n = (u32)frame_to_mfn(f).n;
+    struct domain *d;
+    bool empty;
 
-    ASSERT(d && (f->type & FT_COUNT) == 0);
+    ASSERT((f->type & FT_COUNT) == 0);
+    frame_flush_foreign(f);
+    m2p[n] = INVALID_M2P;
+    f->type = FT_NONE;
+    f->ref = 0;
+    if (frame_owner(f) == DOMID_XEN) { /* was shared with a domain that is gone */
+        heap_free(n, 0);
+        return;
+    }
+    d = domain_get_by_id(frame_owner(f));
+    ASSERT(d);
     tlb_flush_mask(&d->arch.dirty_cpus); /* a TLB may still lead here */
     spin_lock(&d->page_lock);
-    list_remove(d, (u32)mfn.n);
-    d->tot_pages--;
+    list_remove(d->dying == DOMAIN_ALIVE || d->page_list == n ? &d->page_list : &d->held_list, n);
+    empty = forget_pages(d, 1);
     spin_unlock(&d->page_lock);
+    heap_free(n, 0);
+    if (empty) {
+        domain_put(d);
+    }
     domain_put(d);
-    m2p[mfn.n] = INVALID_M2P;
-    memset(mfn_to_virt(mfn), 0, PAGE_SIZE);
-    f->type = FT_NONE;
-    heap_free((u32)mfn.n, 0);
 }
 
 void share_frame_with(struct domain *d, mfn_t mfn, bool writable)
@@ -344,4 +461,16 @@ void share_frame_with(struct domain *d, mfn_t mfn, bool writable)
     f->ref = FRAME_ALLOCATED | 2;
     f->type = (writable ? FT_WRITABLE : FT_NONE) | FT_VALIDATED | 1;
     m2p[mfn.n] = INVALID_M2P;
+}
+
+/* The domain is gone; a mapping that somebody has may stay. */
+void unshare_frame(mfn_t mfn)
+{
+    struct frame *f = mfn_to_frame(mfn);
+
+    f->node.tag = DOMID_XEN;
+    frame_put_type(mfn);
+    atomic_fetch_and(&f->ref, ~FRAME_ALLOCATED);
+    frame_put(mfn);
+    frame_put(mfn);
 }

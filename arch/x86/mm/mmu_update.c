@@ -14,7 +14,8 @@
 #include <x86/paging.h>
 #include <x86/pv.h>
 
-#define MMU_UPDATE_PREEMPTED (1UL << 31) /* in a count: our own continuation */
+#define MMU_UPDATE_PREEMPTED (1UL << 31) /* in a count: our own continuation, */
+#define MMU_UPDATE_HALFWAY (1UL << 30)   /* of a request that has validated a part of its tables */
 #define BATCH 16 /* requests between two looks at what else this pcpu owes */
 
 /* Walk the current vcpu's tables, in the direct map. NULL where there is no table at `level`. */
@@ -54,22 +55,26 @@ static int foreign_get(struct domain *d, u64 foreign, struct domain **owner)
 {
     domid_t id = (domid_t)foreign;
 
-    *owner = NULL;
-    if (id == DOMID_SELF || id == d->domid) {
-        *owner = d;
-        domain_get(d);
+    *owner = d;
+    if (likely(id == DOMID_SELF || id == d->domid)) {
+        return 0;
+    }
+    if (id == DOMID_IO && d->privileged) { /* device memory: l1e_get knows */
         return 0;
     }
     if (!d->privileged) {
         return -EPERM;
     }
-    if (id == DOMID_IO) { /* device memory: l1e_get knows */
-        *owner = d;
-        domain_get(d);
-        return 0;
-    }
     *owner = domain_get_by_id(id);
     return *owner ? 0 : -ESRCH;
+}
+
+/* What foreign_get and tables_of gave, other than our own domain. */
+static void put_other(struct domain *d)
+{
+    if (unlikely(d && d != current->domain)) {
+        domain_put(d);
+    }
 }
 
 static int update_pt(struct domain *d, struct domain *owner, u64 ptr, u64 val, bool preserve_ad)
@@ -130,79 +135,124 @@ static void report_done(u64 done_ptr, u32 done)
 }
 
 /* The upper half of `foreign`, if not 0, names whose tables are meant: domid + 1. */
-static int tables_of(const struct domain *d, u64 foreign)
+static int tables_of(struct domain *d, u64 foreign, struct domain **tables)
 {
     domid_t id = (domid_t)((foreign >> 16) - 1);
-    struct domain *t;
 
-    if ((u32)foreign >> 16 == 0 || id == DOMID_SELF || id == d->domid) {
+    *tables = d;
+    if (likely((u32)foreign >> 16 == 0 || id == DOMID_SELF || id == d->domid)) {
         return 0;
     }
-    t = d->privileged ? domain_get_by_id(id) : NULL;
-    if (!t) {
-        return d->privileged ? -ESRCH : -EPERM;
+    if (!d->privileged) {
+        return -EPERM;
     }
-    domain_put(t);
-    return -EPERM; /* not offered: a domain changes its own tables */
+    *tables = domain_get_by_id(id);
+    return *tables ? 0 : -EINVAL;
 }
 
-/* A list ends with an error, or with its last request and all that followed from it. */
-static bool finished(struct domain *d, long rc, u64 left)
+/* A list of requests on its way. What a continued call needs to know stands in its count. */
+struct batch {
+    struct domain *d; /* whose tables */
+    u64 list, count, done_ptr, foreign;
+    size_t size; /* of a request */
+    u32 before, done;
+    bool halfway; /* what the next request has validated so far waits among the tables to be taken
+                     apart: not now */
+};
+
+static int batch_begin(struct batch *b)
 {
-    return rc || (left == 0 && mmu_settle(d));
+    bool again = b->count & MMU_UPDATE_PREEMPTED;
+
+    b->halfway = again && (b->count & MMU_UPDATE_HALFWAY);
+    b->count = (u32)b->count & ~(MMU_UPDATE_PREEMPTED | (again ? MMU_UPDATE_HALFWAY : 0));
+    return again && b->done_ptr && copy_from_guest(&b->before, b->done_ptr, sizeof(b->before))
+               ? -EFAULT
+               : 0;
+}
+
+/* It ends with an error, or with its last request and all that followed from it. */
+static bool finished(const struct batch *b, long rc)
+{
+    return rc || (b->done == b->count && mmu_settle(b->d));
 }
 
 /*
  * Go on later: tables wait to be taken apart, as they do when nothing else is left of a list that
  * isn't finished, or we have had our time. At least one request is done in a call.
  */
-static bool must_give_way(struct domain *d, u32 done, u64 left)
+static bool must_give_way(const struct batch *b, u32 look)
 {
-    return left == 0 || !mmu_settle(d) || (done && hypercall_should_yield());
+    if (b->halfway) {
+        return false;
+    }
+    return b->done == b->count || !mmu_settle(b->d) || (look && hypercall_should_yield());
 }
 
-/* Our own continuation says so in the count; how much was done before stands at done_ptr. */
-static int resume(u64 *count, u64 done_ptr, u32 *before)
+static long go_on_later(const struct batch *b, u32 nr, bool halfway)
 {
-    bool again = *count & MMU_UPDATE_PREEMPTED;
+    return hypercall_continue(nr, b->list + b->done * b->size,
+                              (b->count - b->done) | MMU_UPDATE_PREEMPTED |
+                                  (halfway ? MMU_UPDATE_HALFWAY : 0),
+                              b->done_ptr, b->foreign);
+}
 
-    *count = (u32)*count & ~MMU_UPDATE_PREEMPTED;
-    *before = 0;
-    return again && done_ptr ? copy_from_guest(before, done_ptr, sizeof(*before)) : 0;
+/* The next request, copied in. False: *rc says what to return. */
+static bool next_request(struct batch *b, u32 nr, void *request, u32 look, long *rc)
+{
+    if (must_give_way(b, look)) {
+        *rc = go_on_later(b, nr, false);
+        return false;
+    }
+    b->halfway = false;
+    if (copy_from_guest(request, b->list + b->done * b->size, b->size)) {
+        *rc = -EFAULT;
+        return false;
+    }
+    return true;
+}
+
+/* A request is done, or not (yet). False: *rc is what to return. */
+static bool request_done(struct batch *b, u32 nr, long *rc)
+{
+    if (*rc == -ERESTART) { /* more tables than one call may validate; those done stay so */
+        *rc = go_on_later(b, nr, true);
+        return false;
+    }
+    b->done += *rc == 0;
+    return true;
 }
 
 long do_mmu_update(u64 requests, u64 count, u64 done_ptr, u64 foreign)
 {
     struct domain *d = current->domain, *owner = NULL;
-    u32 done = 0, before;
+    struct batch b = { .list = requests,
+                       .count = count,
+                       .done_ptr = done_ptr,
+                       .foreign = foreign,
+                       .size = sizeof(struct mmu_update) };
+    struct mmu_update u;
     long rc;
 
-    if (resume(&count, done_ptr, &before)) {
+    if (batch_begin(&b)) {
         return -EFAULT;
     }
-    rc = tables_of(d, foreign);
+    rc = tables_of(d, foreign, &b.d);
     rc = rc ? rc : foreign_get(d, foreign, &owner);
-    while (!finished(d, rc, count - done)) {
-        struct mmu_update u;
-
-        if (must_give_way(d, done % BATCH == 0 ? done : 0, count - done)) {
-            rc = hypercall_continue(__HYPERVISOR_mmu_update, requests + done * sizeof(u),
-                                    (count - done) | MMU_UPDATE_PREEMPTED, done_ptr, foreign);
+    while (!finished(&b, rc)) {
+        if (!next_request(&b, __HYPERVISOR_mmu_update, &u, b.done % BATCH == 0 ? b.done : 0, &rc)) {
             break;
         }
-        if (copy_from_guest(&u, requests + done * sizeof(u), sizeof(u))) {
-            rc = -EFAULT;
+        mmu_lock(b.d);
+        rc = one_update(b.d, owner, &u);
+        mmu_unlock(b.d);
+        if (!request_done(&b, __HYPERVISOR_mmu_update, &rc)) {
             break;
         }
-        mmu_lock(d);
-        rc = one_update(d, owner, &u);
-        mmu_unlock(d);
-        done += rc == 0;
     }
-    if (owner) {
-        domain_put(owner);
-    }
-    report_done(done_ptr, before + done);
+    put_other(b.d);
+    put_other(owner);
+    report_done(done_ptr, b.before + b.done);
     return rc;
 }
 
@@ -274,17 +324,17 @@ long do_update_va_mapping_otherdomain(u64 va, u64 pte, u64 flags, u64 domid)
 
     if (rc == 0) {
         rc = update_va(va, pte, flags, owner);
-        domain_put(owner);
     }
+    put_other(owner);
     return rc;
 }
 
 static int pin(struct domain *d, mfn_t mfn, u32 type)
 {
-    int rc = frame_get_and_type(mfn, type, d);
+    int rc = d->dying == DOMAIN_ALIVE ? frame_get_and_type(mfn, type, d) : -EINVAL;
 
     if (rc) {
-        return -EINVAL;
+        return rc == -ERESTART ? rc : -EINVAL;
     }
     if (atomic_fetch_or(&mfn_to_frame(mfn)->type, FT_PINNED) & FT_PINNED) {
         frame_put_and_type(mfn, d);
@@ -300,11 +350,7 @@ static int unpin(struct domain *d, mfn_t mfn)
     if (rc) {
         return -EINVAL;
     }
-    if (atomic_fetch_and(&mfn_to_frame(mfn)->type, ~FT_PINNED) & FT_PINNED) {
-        frame_put_and_type(mfn, d);
-    } else {
-        rc = -EINVAL;
-    }
+    rc = frame_unpin(mfn, d) ? 0 : -EINVAL;
     frame_put(mfn);
     return rc;
 }
@@ -316,7 +362,7 @@ static int new_base(struct vcpu *v, mfn_t mfn, bool user)
     int rc = user && mfn.n == 0 ? 0 : frame_get_and_type(mfn, FT_L4, v->domain);
 
     if (rc) {
-        return -EINVAL;
+        return rc == -ERESTART ? rc : -EINVAL;
     }
     *base = mfn;
     if (!user) {
@@ -354,21 +400,40 @@ static int copy_frame(struct domain *d, mfn_t to, mfn_t from)
     return rc ? -EINVAL : 0;
 }
 
-static int one_mmuext(struct vcpu *v, const struct mmuext_op *op)
+/* Operations on a domain's frames, perhaps by the control domain. -ENOSYS: it is no such one. */
+static int frames_mmuext(struct domain *d, const struct mmuext_op *op)
+{
+    mfn_t mfn = MFN(op->arg1.mfn);
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+        return pin(d, mfn, FT_L1);
+    case MMUEXT_PIN_L2_TABLE:
+        return pin(d, mfn, FT_L2);
+    case MMUEXT_PIN_L3_TABLE:
+        return pin(d, mfn, FT_L3);
+    case MMUEXT_PIN_L4_TABLE:
+        return pin(d, mfn, FT_L4);
+    case MMUEXT_UNPIN_TABLE:
+        return unpin(d, mfn);
+    case MMUEXT_CLEAR_PAGE:
+        return clear_frame(d, mfn);
+    case MMUEXT_COPY_PAGE:
+        return copy_frame(d, mfn, MFN(op->arg2.src_mfn));
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* Those that are about the CPU, and so about the current domain only. */
+static int own_mmuext(struct vcpu *v, const struct mmuext_op *op)
 {
     struct domain *d = v->domain;
 
     switch (op->cmd) {
-    case MMUEXT_PIN_L1_TABLE:
-        return pin(d, MFN(op->arg1.mfn), FT_L1);
-    case MMUEXT_PIN_L2_TABLE:
-        return pin(d, MFN(op->arg1.mfn), FT_L2);
-    case MMUEXT_PIN_L3_TABLE:
-        return pin(d, MFN(op->arg1.mfn), FT_L3);
-    case MMUEXT_PIN_L4_TABLE:
-        return pin(d, MFN(op->arg1.mfn), FT_L4);
-    case MMUEXT_UNPIN_TABLE:
-        return unpin(d, MFN(op->arg1.mfn));
     case MMUEXT_NEW_BASEPTR:
         return new_base(v, MFN(op->arg1.mfn), false);
     case MMUEXT_NEW_USER_BASEPTR:
@@ -388,16 +453,9 @@ static int one_mmuext(struct vcpu *v, const struct mmuext_op *op)
     case MMUEXT_INVLPG_ALL:
         tlb_flush_mask(&d->arch.dirty_cpus);
         return 0;
-    case MMUEXT_CLEAR_PAGE:
-        return clear_frame(d, MFN(op->arg1.mfn));
-    case MMUEXT_COPY_PAGE:
-        return copy_frame(d, MFN(op->arg1.mfn), MFN(op->arg2.src_mfn));
     case MMUEXT_FLUSH_CACHE:
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         return 0; /* nobody has devices that would not snoop */
-    case MMUEXT_MARK_SUPER:
-    case MMUEXT_UNMARK_SUPER:
-        return -EOPNOTSUPP;
     case MMUEXT_SET_LDT:
         return (int)vcpu_set_ldt(v, op->arg1.linear_addr, op->arg2.nr_ents);
     default:
@@ -405,43 +463,54 @@ static int one_mmuext(struct vcpu *v, const struct mmuext_op *op)
     }
 }
 
-int mmuext_one(struct vcpu *v, const struct mmuext_op *op)
+/* Which commands these are, done or not. */
+static bool about_cpu(u32 cmd)
 {
+    return (cmd >= MMUEXT_NEW_BASEPTR && cmd <= MMUEXT_NEW_USER_BASEPTR) ||
+           cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
+}
+
+int mmuext_one(struct domain *d, const struct mmuext_op *op)
+{
+    struct vcpu *v = current;
     int rc;
 
-    mmu_lock(v->domain);
-    rc = one_mmuext(v, op);
-    mmu_unlock(v->domain);
+    if (d != v->domain && about_cpu(op->cmd)) {
+        return -EPERM;
+    }
+    mmu_lock(d);
+    rc = frames_mmuext(d, op);
+    if (rc == -ENOSYS && d == v->domain) {
+        rc = own_mmuext(v, op);
+    }
+    mmu_unlock(d);
     return rc;
 }
 
 long do_mmuext_op(u64 ops, u64 count, u64 done_ptr, u64 foreign)
 {
-    struct vcpu *v = current;
-    u32 done = 0, before;
-    long rc = 0;
+    struct batch b = { .list = ops,
+                       .count = count,
+                       .done_ptr = done_ptr,
+                       .foreign = foreign,
+                       .size = sizeof(struct mmuext_op) };
+    struct mmuext_op op;
+    long rc;
 
-    if (resume(&count, done_ptr, &before)) {
+    if (batch_begin(&b)) {
         return -EFAULT;
     }
-    if ((domid_t)foreign != DOMID_SELF && (domid_t)foreign != v->domain->domid) {
-        return v->domain->privileged ? -ESRCH : -EPERM;
-    }
-    while (!finished(v->domain, rc, count - done)) {
-        struct mmuext_op op;
-
-        if (must_give_way(v->domain, done, count - done)) {
-            rc = hypercall_continue(__HYPERVISOR_mmuext_op, ops + done * sizeof(op),
-                                    (count - done) | MMU_UPDATE_PREEMPTED, done_ptr, foreign);
+    rc = foreign_get(current->domain, foreign, &b.d);
+    while (!finished(&b, rc)) {
+        if (!next_request(&b, __HYPERVISOR_mmuext_op, &op, b.done, &rc)) {
             break;
         }
-        if (copy_from_guest(&op, ops + done * sizeof(op), sizeof(op))) {
-            rc = -EFAULT;
+        rc = mmuext_one(b.d, &op);
+        if (!request_done(&b, __HYPERVISOR_mmuext_op, &rc)) {
             break;
         }
-        rc = mmuext_one(v, &op);
-        done += rc == 0;
     }
-    report_done(done_ptr, before + done);
+    put_other(b.d);
+    report_done(done_ptr, b.before + b.done);
     return rc;
 }

@@ -52,6 +52,27 @@ u64 *hv_pte(u64 va)
     return hv_entry(va, 1, PTE_HV_TABLE);
 }
 
+/* An L1 for the 2 MiB around va, where the L2 exists; false: no memory. */
+bool hv_table_add(u64 va)
+{
+    u64 *t = page_alloc();
+
+    if (t) {
+        *hv_entry(va, 2, PTE_HV_TABLE) = virt_to_phys(t) | PTE_HV_TABLE;
+    }
+    return t != NULL;
+}
+
+/* It is the caller's again, once all TLBs are flushed. */
+void *hv_table_remove(u64 va)
+{
+    u64 *e = hv_entry(va, 2, PTE_HV_TABLE);
+    void *t = phys_to_virt(*e & PTE_ADDR);
+
+    *e = 0;
+    return t;
+}
+
 void hv_map(u64 va, paddr_t pa, u64 size, u64 flags)
 {
     spin_lock(&map_lock);

@@ -282,12 +282,13 @@ static void load_image(struct build *b)
 
 /* push rcx; push r11; mov eax, nr; syscall; pop r11; pop rcx; ret. iret is jumped to, and doesn't
  * return. */
-static void fill_hypercall_page(u8 *page)
+void hypercall_page_fill(void *where)
 {
     static const u8 stub[] = { 0x51, 0x41, 0x53, 0xb8, 0,    0,    0,
                                0,    0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3 };
     static const u8 iret_stub[] = { 0x51, 0x41, 0x53, 0x50, 0xb8, __HYPERVISOR_iret,
                                     0,    0,    0,    0x0f, 0x05 };
+    u8 *page = where;
 
     memset(page, 0xcc, PAGE_SIZE);
     for (u32 nr = 0; nr < PAGE_SIZE / 32; nr++) {
@@ -381,7 +382,7 @@ static const char *build(struct build *b)
     }
     load_image(b);
     if (b->elf.has_hypercall_page) {
-        fill_hypercall_page(pfn_virt(b, va_to_pfn(b, b->elf.hypercall_page)));
+        hypercall_page_fill(pfn_virt(b, va_to_pfn(b, b->elf.hypercall_page)));
     }
     fill_start_info(b);
     return start_vcpu0(b);

@@ -88,15 +88,21 @@ long do_callback_op(u64 cmd, u64 arg)
     }
 }
 
-/* Addresses are not looked at here, as on Xen: one that can't be jumped to ends in the failsafe
- * callback. */
+/* An address that can't be jumped to changes nothing, and isn't reported either, as on Xen. */
+static void set_callback(struct guest_callback *slot, u64 eip, bool masks_events)
+{
+    if (guest_address_ok(eip)) {
+        *slot = (struct guest_callback){ eip, masks_events };
+    }
+}
+
 long do_set_callbacks(u64 event, u64 failsafe, u64 syscall)
 {
     struct arch_vcpu *a = &current->arch;
 
-    a->event_cb.eip = event;
-    a->failsafe_cb = (struct guest_callback){ failsafe, false };
-    a->syscall_cb = (struct guest_callback){ syscall, false };
+    set_callback(&a->event_cb, event, a->event_cb.masks_events);
+    set_callback(&a->failsafe_cb, failsafe, false);
+    set_callback(&a->syscall_cb, syscall, false);
     return 0;
 }
 

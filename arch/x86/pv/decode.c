@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A bounded decoder of privileged instructions without memory operands: prefixes, opcode, perhaps
- * ModRM. Pure. */
+/* A bounded decoder of privileged instructions: prefixes, opcode, perhaps ModRM. The only ones with
+ * memory operands are INS and OUTS, whose addresses stand in registers. Pure. */
 #include <tarn/lib.h>
 #include <x86/decode.h>
 
 struct prefixes {
-    bool opsize;
+    bool opsize, addr32, rep;
+    u8 segment; /* FS or GS: others don't count in 64-bit mode */
     u8 rex;
 };
 
@@ -14,28 +15,36 @@ static u32 read_prefixes(const u8 *code, u32 n, struct prefixes *p)
 {
     u32 i = 0;
 
-    *p = (struct prefixes){ false, 0 };
+    *p = (struct prefixes){ .rex = 0 };
     for (; i < n; i++) {
+        u8 rex = 0;
+
         switch (code[i]) {
         case 0x40 ... 0x4f:
-            p->rex = code[i];
-            continue;
+            rex = code[i];
+            break;
         case 0x66:
             p->opsize = true;
-            p->rex = 0;
-            continue;
+            break;
+        case 0x67:
+            p->addr32 = true;
+            break;
+        case 0xf2:
+        case 0xf3:
+            p->rep = true;
+            break;
         case 0x26:
         case 0x2e:
         case 0x36:
         case 0x3e:
         case 0x64:
         case 0x65:
-        case 0x67:
-            p->rex = 0;
-            continue;
+            p->segment = code[i] >= 0x64 ? code[i] : 0;
+            break;
         default:
             return i;
         }
+        p->rex = rex;
     }
     return i;
 }
@@ -90,12 +99,28 @@ static bool decode_0f(const u8 *code, u32 n, u32 i, u8 rex, struct insn *out)
     }
 }
 
+static u8 io_bytes(u8 opcode, const struct prefixes *p)
+{
+    return !(opcode & 1) ? 1 : p->opsize && !(p->rex & 8) ? 2 : 4;
+}
+
+/* OUTS from FS or GS is left to nobody: their bases would count. INS always writes to ES. */
+static bool decode_string_io(u8 opcode, u32 i, const struct prefixes *p, struct insn *out)
+{
+    out->op = opcode & 2 ? INSN_OUTS : INSN_INS;
+    out->bytes = io_bytes(opcode, p);
+    out->rep = p->rep;
+    out->addr32 = p->addr32;
+    out->length = (u8)i;
+    return out->op == INSN_INS || !p->segment;
+}
+
 static bool decode_io(u8 opcode, const u8 *code, u32 n, u32 i, const struct prefixes *p,
                       struct insn *out)
 {
-    bool by_dx = opcode & 8, is_out = opcode & 2, word = p->opsize && !(p->rex & 8);
+    bool by_dx = opcode & 8, is_out = opcode & 2;
 
-    out->bytes = !(opcode & 1) ? 1 : word ? 2 : 4;
+    out->bytes = io_bytes(opcode, p);
     out->op = by_dx ? (is_out ? INSN_OUT_DX : INSN_IN_DX) : (is_out ? INSN_OUT_IMM : INSN_IN_IMM);
     out->length = (u8)(i + !by_dx);
     if (!by_dx) {
@@ -120,6 +145,12 @@ bool decode_privileged(const u8 *code, u32 n, struct insn *out)
         return false;
     }
     opcode = code[i++];
+    if (opcode >= 0x6c && opcode <= 0x6f) {
+        return decode_string_io(opcode, i, &p, out);
+    }
+    if (p.rep) {
+        return false;
+    }
     switch (opcode) {
     case 0x0f:
         return decode_0f(code, n, i, p.rex, out);

@@ -25,6 +25,9 @@ static void do_softirqs(struct pcpu *p)
         timer_softirq();
     }
     (void)take_softirq(p, SOFTIRQ_EVENT); /* its purpose was to make us look */
+    if (unlikely(take_softirq(p, SOFTIRQ_UNLOAD))) {
+        unload_guest_state(p);
+    }
     if (take_softirq(p, SOFTIRQ_SCHEDULE)) {
         schedule();
     }

@@ -9,6 +9,7 @@
 #include <tarn/softirq.h>
 #include <tarn/time.h>
 #include <x86/pv.h>
+#include <public/tarn.h>
 
 static long do_nothing_here(void)
 {
@@ -45,6 +46,10 @@ hypercall_any *const hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_callback_op] = HC(callback_op),
     [__HYPERVISOR_event_channel_op] = HC(event_channel_op),
     [__HYPERVISOR_physdev_op] = HC(physdev_op),
+    [__HYPERVISOR_platform_op] = HC(platform_op),
+    [__HYPERVISOR_sysctl] = HC(sysctl),
+    [__HYPERVISOR_domctl] = HC(domctl),
+    [__HYPERVISOR_tarn_op] = HC(tarn_op),
 };
 
 long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4)

@@ -21,6 +21,15 @@
 #include <x86/pv.h>
 #include <xen/physdev.h>
 
+/* Units that INS and OUTS move before the guest has its turn again */
+#define STRING_IO_MAX 64
+
+enum emulated {
+    EMULATED_NOT,  /* the guest's #GP */
+    EMULATED,      /* past it */
+    EMULATED_PART, /* rip stays, or is a fault handler's */
+};
+
 u64 *guest_gpr(struct cpu_user_regs *r, u32 n)
 {
     u64 *const regs[16] = {
@@ -68,7 +77,7 @@ static bool write_cr(struct vcpu *v, u32 cr, u64 value)
     case 3: {
         struct mmuext_op op = { .cmd = MMUEXT_NEW_BASEPTR, .arg1.mfn = xen_cr3_to_pfn(value) };
 
-        return mmuext_one(v, &op) == 0;
+        return mmuext_one(v->domain, &op) == 0;
     }
     case 4:
         return true;
@@ -207,6 +216,87 @@ static bool emulate_io(struct vcpu *v, const struct insn *in)
     return true;
 }
 
+static bool page_present(u64 va)
+{
+    u64 e;
+
+    return guest_l1e(va, &e) == 0 && (e & PTE_P);
+}
+
+/* Memory at `va`, up to `len` bytes from there, could not be accessed: CR2 tells where. */
+static void io_page_fault(struct vcpu *v, u64 va, u32 len, bool write)
+{
+    u64 at = read_cr2();
+    u32 error = (write ? PF_WRITE : 0) | (guest_kernel_mode(v) ? 0 : PF_USER);
+
+    if (!guest_range_ok(va, len) || at - va >= len) {
+        at = va; /* our part of the address space: we didn't even try */
+    }
+    inject_page_fault(v, at, error | (page_present(at) ? PF_PRESENT : 0));
+}
+
+/* One unit of INS or OUTS; false: a fault of its memory. What INS takes from the port can't be put
+ * back, so its memory is tried before. */
+static bool io_unit(struct vcpu *v, const struct insn *in, u16 port, u64 va)
+{
+    u32 value = 0;
+
+    if (in->op == INSN_OUTS) {
+        if (copy_from_guest(&value, va, in->bytes)) {
+            return false;
+        }
+        if (port_is_real(v, port)) {
+            port_out(port, in->bytes, value);
+        }
+        return true;
+    }
+    if (copy_to_guest(va, &value, in->bytes)) {
+        return false;
+    }
+    value = port_is_real(v, port) ? port_in(port, in->bytes) : ~0u;
+    return copy_to_guest(va, &value, in->bytes) == 0;
+}
+
+static u64 string_reg(u64 value, const struct insn *in)
+{
+    return in->addr32 ? (u32)value : value;
+}
+
+/*
+ * INS and OUTS. With REP, so many units at a time: then, and after a fault, the registers tell how
+ * far it came, rip stays, and the guest comes again, as with the CPU's own.
+ */
+static enum emulated emulate_string_io(struct vcpu *v, const struct insn *in)
+{
+    struct cpu_user_regs *r = &v->arch.regs;
+    u64 *index = in->op == INSN_INS ? &r->rdi : &r->rsi;
+    u64 step = r->rflags & X86_DF ? -(u64)in->bytes : in->bytes;
+
+    if (!io_allowed(v)) {
+        return EMULATED_NOT;
+    }
+    for (u32 n = 0; !in->rep || string_reg(r->rcx, in); n++) {
+        u64 va = string_reg(*index, in);
+
+        if (n == STRING_IO_MAX) {
+            return EMULATED_PART;
+        }
+        if (!is_canonical(va)) {
+            return EMULATED_NOT;
+        }
+        if (!io_unit(v, in, (u16)r->rdx, va)) {
+            io_page_fault(v, va, in->bytes, in->op == INSN_INS);
+            return EMULATED_PART;
+        }
+        *index = string_reg(va + step, in);
+        if (!in->rep) {
+            break;
+        }
+        r->rcx = string_reg(r->rcx - 1, in);
+    }
+    return EMULATED;
+}
+
 static bool emulate_msr(struct vcpu *v, bool write)
 {
     struct cpu_user_regs *r = &v->arch.regs;
@@ -278,6 +368,12 @@ u32 guest_fetch(u64 rip, u8 *code)
     return n;
 }
 
+/* Those that the I/O privilege level allows to user mode, too. */
+static bool is_user_op(enum insn_op op)
+{
+    return op >= INSN_CLI && op <= INSN_OUTS;
+}
+
 /* Code is decoded as 64-bit code only; a guest may run it by a descriptor of its own. */
 static bool code_segment_64(const struct vcpu *v)
 {
@@ -293,22 +389,24 @@ bool emulate_privileged(struct vcpu *v)
     struct insn in;
     u8 code[MAX_INSN];
     u32 n;
+    enum emulated done;
 
     if (!code_segment_64(v)) {
         return false;
     }
     n = guest_fetch(v->arch.regs.rip, code);
-    if (!decode_privileged(code, n, &in)) {
+    if (!decode_privileged(code, n, &in) || (!guest_kernel_mode(v) && !is_user_op(in.op))) {
         return false;
     }
-    if (!guest_kernel_mode(v) && in.op != INSN_IN_IMM && in.op != INSN_IN_DX &&
-        in.op != INSN_OUT_IMM && in.op != INSN_OUT_DX && in.op != INSN_CLI && in.op != INSN_STI) {
+    if (in.op == INSN_INS || in.op == INSN_OUTS) {
+        done = emulate_string_io(v, &in);
+    } else {
+        done = emulate(v, &in) ? EMULATED : EMULATED_NOT;
+    }
+    if (done == EMULATED_NOT) {
         return false;
     }
-    if (!emulate(v, &in)) {
-        return false;
-    }
-    v->arch.regs.rip += in.length;
+    v->arch.regs.rip += done == EMULATED ? in.length : 0;
     v->arch.regs.entry_vector = 0;
     return true;
 }

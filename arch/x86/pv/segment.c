@@ -57,22 +57,85 @@ int descriptors_validate(u64 *page)
     return 0;
 }
 
+/*
+ * Windows lie side by side in their part of our address space; the table (L1) of 16 of them is there
+ * as long as one is in use.
+ */
+#define WINDOW_SIZE (WINDOW_PAGES * PAGE_SIZE)
+#define WINDOWS_PER_TABLE (512 / WINDOW_PAGES)
+#define WINDOW_TABLES 512 /* what one L2 holds: 8192 vcpus */
+static struct spinlock windows_lock = SPINLOCK_INIT(RANK_LEAF);
+static u16 windows_used[WINDOW_TABLES]; /* bits; windows_lock */
+_Static_assert(WINDOWS_PER_TABLE == 16, "bits of windows_used");
+
+static u64 window_va(u32 table, u32 window)
+{
+    return DESC_VIRT + ((u64)table * WINDOWS_PER_TABLE + window) * WINDOW_SIZE;
+}
+
+/* The first free one; 0: there is none, or no memory. */
+static u64 window_alloc(void)
+{
+    u64 va = 0;
+
+    spin_lock(&windows_lock);
+    for (u32 t = 0; t < WINDOW_TABLES && !va; t++) {
+        u32 bit = (u32)__builtin_ctz(~(u32)windows_used[t]);
+
+        if (bit == WINDOWS_PER_TABLE) {
+            continue;
+        }
+        if (!windows_used[t] && !hv_table_add(window_va(t, 0))) {
+            break;
+        }
+        windows_used[t] |= (u16)(1u << bit);
+        va = window_va(t, bit);
+    }
+    spin_unlock(&windows_lock);
+    return va;
+}
+
+static void window_free(u64 va)
+{
+    u64 n = (va - DESC_VIRT) / WINDOW_SIZE;
+    u32 t = (u32)(n / WINDOWS_PER_TABLE);
+    void *table = NULL;
+
+    spin_lock(&windows_lock);
+    windows_used[t] &= (u16)~(1u << n % WINDOWS_PER_TABLE);
+    if (!windows_used[t]) {
+        table = hv_table_remove(va);
+    }
+    spin_unlock(&windows_lock);
+    if (table) {
+        tlb_flush_mask(&cpu_online_map); /* somebody may still walk it */
+        page_free(table);
+    }
+}
+
 /* The window of a new vcpu: every page shows zeros, so that a stray selector is a #GP. */
 int vcpu_descriptors_init(struct vcpu *v)
 {
-    static u64 next = DESC_VIRT;
-
     if (!zero_page && !(zero_page = page_alloc())) {
         return -ENOMEM;
     }
-    v->arch.gdt_va = atomic_fetch_add(&next, WINDOW_PAGES * PAGE_SIZE);
-    hv_map(v->arch.gdt_va, virt_to_phys(zero_page), PAGE_SIZE, PTE_HV_RO);
+    v->arch.gdt_va = window_alloc();
+    if (!v->arch.gdt_va) {
+        return -ENOMEM;
+    }
     v->arch.gdt_ptes = hv_pte(v->arch.gdt_va);
     for (u32 i = 0; i < WINDOW_PAGES; i++) {
         v->arch.gdt_ptes[i] = virt_to_phys(zero_page) | PTE_HV_RO;
     }
     v->arch.gdt_cpu = NO_CPU;
     return 0;
+}
+
+void vcpu_descriptors_destroy(struct vcpu *v)
+{
+    if (v->arch.gdt_va) {
+        window_free(v->arch.gdt_va);
+    }
 }
 
 static void window_set(struct vcpu *v, u32 page, u64 pte)
@@ -133,6 +196,12 @@ static void drop_ldt(struct vcpu *v)
         }
     }
     v->arch.ldt_ents = 0;
+}
+
+void vcpu_descriptors_drop(struct vcpu *v)
+{
+    drop_gdt(v);
+    drop_ldt(v);
 }
 
 /* The pages of an LDT are found through the guest's own mapping, all at once. */

@@ -124,7 +124,7 @@ void inject_trap(struct vcpu *v, u32 vector, u32 error_code)
     bounce_to(v, ti->address, TI_GET_IF(ti) != 0, has_error_code(vector), error_code);
 }
 
-static void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code)
+void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code)
 {
     const struct trap_info *ti = guest_trap(v, TRAP_PF);
 

@@ -23,14 +23,18 @@ enum insn_op {
     INSN_IN_DX,
     INSN_OUT_IMM,
     INSN_OUT_DX,
+    INSN_INS,
+    INSN_OUTS,
 };
 
 struct insn {
     enum insn_op op;
-    u8 length;  /* bytes */
-    u8 reg, rm; /* control or debug register; general register */
-    u8 imm;     /* port */
-    u8 bytes;   /* operand size of IN and OUT: 1, 2, 4 */
+    u8 length;   /* bytes */
+    u8 reg, rm;  /* control or debug register; general register */
+    u8 imm;      /* port */
+    u8 bytes;    /* operand size of IN, OUT, INS and OUTS: 1, 2, 4 */
+    bool rep;    /* INS and OUTS: rcx times */
+    bool addr32; /* INS and OUTS: rcx, rsi and rdi count as 32 bits */
 };
 
 /* A read-modify-write, or write, of one memory operand. */

@@ -27,7 +27,8 @@ _Static_assert(sizeof(struct frame) == 24, "frame table size");
 struct boot_info;
 
 #define FRAME_ALLOCATED (1u << 31) /* its allocation reference is still held */
-#define FRAME_REF_MASK (FRAME_ALLOCATED - 1)
+#define FRAME_FOREIGN (1u << 30)   /* was mapped by another domain than its owner */
+#define FRAME_REF_MASK (FRAME_FOREIGN - 1)
 
 #define FT_NONE (0u << 28)     /* no special use: may become anything */
 #define FT_WRITABLE (1u << 28) /* mapped writable */
@@ -77,12 +78,21 @@ u64 heap_free_frames(void);
 /* 2^order frames for a domain (added to its list, counted); INVALID_MFN when there is no memory or
  * d has its maximum. */
 mfn_t domain_alloc_frames(struct domain *d, u32 order);
+/*
+ * To exchange frames of current's domain: one that nobody uses is stolen from it (no one can get a
+ * reference any more), and then frame_release frees it, or it is returned. What replaces stolen
+ * ones may for that long go beyond the maximum.
+ */
+bool domain_steal_frame(struct domain *d, mfn_t mfn);
+void domain_return_frame(mfn_t mfn);
+mfn_t domain_replace_frames(struct domain *d, u32 order);
 /* Give a frame's allocation reference back; it is freed when the last mapping goes. */
 void domain_free_frame(struct domain *d, mfn_t mfn);
 /* Make a hypervisor page (page_alloc) one that d may map: shared_info and its like. */
 void share_frame_with(struct domain *d, mfn_t mfn, bool writable);
-/* All frames of a dying domain. */
-void domain_relinquish_frames(struct domain *d);
+void unshare_frame(mfn_t mfn); /* instead of page_free */
+/* All frames of a dying domain, in steps; false: call again. */
+bool domain_relinquish_frames(struct domain *d);
 
 /* frame_type.c. All that changes tables or types of d is between these two. */
 void mmu_lock(struct domain *d);
@@ -97,6 +107,10 @@ void frame_put_type(mfn_t mfn);
 int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d);
 /* d owns it, or at least does not own it as a table. */
 void frame_put_and_type(mfn_t mfn, struct domain *d);
+/* True: it was pinned; mmu_lock held. */
+bool frame_unpin(mfn_t mfn, struct domain *d);
+/* Nobody's TLB has it any more from the time it was mapped by others than its owner. */
+void frame_flush_foreign(struct frame *f);
 bool mmu_settle(struct domain *d); /* finish what puts left to do; mmu_lock not held */
 
 u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */

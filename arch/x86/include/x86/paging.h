@@ -13,6 +13,8 @@ struct boot_info;
 void paging_init(const struct boot_info *bi);         /* leave the boot tables for W^X ones */
 void hv_map(u64 va, paddr_t pa, u64 size, u64 flags); /* 4 KiB pages; allocates tables */
 u64 *hv_pte(u64 va);                                  /* the L1 entry of va, its tables allocated */
+bool hv_table_add(u64 va);
+void *hv_table_remove(u64 va);
 void *ioremap_uc(paddr_t pa, size_t len);             /* never undone */
 /* Map a firmware table for reading; NULL when it is neither RAM nor can be mapped. */
 const void *map_firmware(paddr_t pa, size_t len);

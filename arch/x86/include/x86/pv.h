@@ -75,6 +75,7 @@ void guest_syscall32(struct vcpu *v);
 /* traps.c */
 void traps_init(void);                                        /* fill the IDT */
 void inject_trap(struct vcpu *v, u32 vector, u32 error_code); /* crash if it has no handler */
+void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code);
 void trap_from_guest(struct cpu_user_regs *regs);
 void trap_from_hypervisor(struct cpu_user_regs *regs);
 void guest_iret_failed(struct vcpu *v);
@@ -95,11 +96,14 @@ struct vcpu *exit_work(void);
 /* segment.c */
 int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
 int vcpu_descriptors_init(struct vcpu *v);
+void vcpu_descriptors_drop(struct vcpu *v);    /* its frames; mmu_lock held */
+void vcpu_descriptors_destroy(struct vcpu *v); /* its window, with nothing in it */
 long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries); /* mmu_lock held */
 
 /* mmu_update.c */
 struct mmuext_op;
-int mmuext_one(struct vcpu *v, const struct mmuext_op *op);
+/* `d` is current's domain, or another one whose frames the control domain manages. */
+int mmuext_one(struct domain *d, const struct mmuext_op *op);
 int guest_l1e(u64 va, u64 *e); /* the L1 entry that maps va for the current vcpu */
 
 /* fpu.c */
@@ -118,11 +122,13 @@ long seg_load_user_gs(struct vcpu *v, u16 sel);
 void vcpu_load_debugreg(u64 reg, u64 value);
 void toggle_guest_mode(struct vcpu *v);  /* kernel <-> user: page tables and GS base */
 void arch_vcpu_load_cr3(struct vcpu *v); /* after its cr3 changed */
+void unload_guest_state(struct pcpu *p); /* this pcpu's, of the guest it ran before it went idle */
 
 /* pcpu.c */
 struct pcpu *pcpu_create(u32 cpu, u32 apic_id);
 void pcpu_set_rsp0(struct pcpu *p, u64 rsp0);
 void pcpu_load_gdt(u64 window_va);
+u64 pcpu_own_window(const struct pcpu *p); /* for pcpu_load_gdt, when there is no vcpu */
 void desc_load(struct pcpu *p); /* GDT, TSS, IDT, syscall MSRs */
 
 /* build.c */

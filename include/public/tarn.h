@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What tarn offers beyond Xen's interface: one hypercall, for the control domain (-EPERM for
+ * others). Its number is one that Xen leaves to architectures and does not use on x86, so Xen
+ * answers it with -ENOSYS. Arguments: a TARN_OP_ command, a pointer to its structure. The upper half
+ * of the first argument is a continuation's.
+ */
+#pragma once
+
+#include <xen/xen.h>
+
+#define __HYPERVISOR_tarn_op __HYPERVISOR_arch_7
+
+#define TARN_NAME_MAX 32
+
+/*
+ * A domain's name, as the hypervisor's messages show it; those of boot-time domains come from their
+ * module's string. -ESRCH: no such domain; -EINVAL: empty, not terminated, or a control character.
+ */
+#define TARN_OP_get_domain_name 1
+#define TARN_OP_set_domain_name 2
+struct tarn_domain_name {
+    domid_t domid; /* in */
+    uint16_t pad[3];
+    char name[TARN_NAME_MAX]; /* in or out, terminated */
+};
+
+/*
+ * For tests: the `after`-th allocation of memory by the hypervisor from now on fails, once; 1 is
+ * the next, 0 switches it off. `pending` tells whether an earlier order is still waiting.
+ */
+#define TARN_OP_fail_allocation 3
+struct tarn_fail_allocation {
+    uint32_t after;   /* in */
+    uint32_t pending; /* out: what was left of the order before, 0: it has come to pass or there
+                         was none */
+};

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Debug keys: what each shows is printed whatever the log level is, and only so many lines of it,
+ * as no guest runs on this CPU meanwhile. Domains are looked at one after the other, with a
+ * reference; registers of a vcpu that runs are those of its last entry.
+ */
+#include <tarn/console.h>
+#include <tarn/debug_keys.h>
+#include <tarn/domain.h>
+#include <tarn/pcpu.h>
+
+#define LINES_MAX 400u
+#define PORTS_MAX 64u /* of one domain */
+
+struct dump {
+    u32 lines; /* printed */
+    u32 only;  /* domid, or ~0: all */
+};
+
+/* Whether there is room for another line. */
+static bool room(struct dump *s)
+{
+    if (s->lines == LINES_MAX) {
+        log_always("  (that is enough)");
+    }
+    return s->lines++ < LINES_MAX;
+}
+
+static void for_each_domain(struct dump *s, void (*show)(struct dump *, struct domain *))
+{
+    struct domain *d;
+
+    for (u32 from = 0; s->lines <= LINES_MAX && (d = domain_get_from(from));) {
+        from = d->domid + 1u;
+        if (s->only == ~0u || s->only == d->domid) {
+            show(s, d);
+        }
+        domain_put(d);
+    }
+}
+
+static const char *vcpu_state(const struct vcpu *v)
+{
+    u32 flags = READ_ONCE(v->pause_flags);
+
+    return (flags & VPF_DOWN)      ? "down"
+           : (flags & VPF_PAUSED)  ? "paused"
+           : v->polling            ? "polling"
+           : (flags & VPF_BLOCKED) ? "blocked"
+           : v->unit.running       ? "running"
+                                   : "waiting";
+}
+
+static void show_memory(struct dump *s, struct domain *d)
+{
+    static const char *const dying[] = { "", ", dying", ", dead" };
+
+    if (room(s)) {
+        log_always("domain %u (%s): %u pages of at most %u, %u references, %u vcpus%s%s%s",
+                   d->domid, d->name, d->tot_pages, d->max_pages, d->refcnt, d->max_vcpus,
+                   d->pause_count ? ", paused" : "", d->is_shut_down ? ", shut down" : "",
+                   dying[d->dying]);
+    }
+}
+
+static void show_vcpus(struct dump *s, struct domain *d)
+{
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        const struct vcpu *v = d->vcpu[i];
+
+        if (v && !(v->pause_flags & VPF_DOWN) && room(s)) {
+            const struct cpu_user_regs *r = &v->arch.regs;
+
+            log_always("d%uv%u %s on cpu %u: rip %04x:%016lx rsp %016lx flags %lx rax %lx cr3 %lx",
+                       d->domid, i, vcpu_state(v), v->unit.cpu, r->cs, r->rip, r->rsp, r->rflags,
+                       r->rax, v->arch.cr3);
+        }
+    }
+}
+
+/* A port that is in use, as text; false: it is free. */
+static bool describe_port(struct domain *d, u32 port, char *text, size_t size)
+{
+    static const char *const names[] = { "free", "reserved", "unbound", "interdomain",
+                                         "pirq", "virq",     "ipi" };
+    const struct evtchn *chn;
+    struct evtchn c = { 0 };
+    u32 remote = 0;
+
+    spin_lock(&d->evtchn.lock);
+    chn = evtchn_from_port(&d->evtchn, port);
+    if (chn) {
+        c = *chn;
+        remote = c.state == ECS_INTERDOMAIN ? c.u.remote->domid : (u32)c.u.virq;
+    }
+    spin_unlock(&d->evtchn.lock);
+    if (c.state == ECS_FREE) {
+        return false;
+    }
+    fmt_snprintf(text, size, "port %u: %s vcpu %u%s%s, %s %u, its port %u", port, names[c.state],
+                 c.notify_vcpu, test_bit(port, d->shared_info->evtchn_pending) ? " pending" : "",
+                 test_bit(port, d->shared_info->evtchn_mask) ? " masked" : "",
+                 c.state == ECS_VIRQ ? "virq" : "domain", remote, c.remote_port);
+    return true;
+}
+
+static void show_ports(struct dump *s, struct domain *d)
+{
+    u32 shown = 0;
+
+    if (room(s)) {
+        log_always("domain %u (%s): %u ports at most", d->domid, d->name, d->evtchn.nr_ports);
+    }
+    for (u32 port = 1; port < atomic_load(&d->evtchn.nr_ports) && shown < PORTS_MAX; port++) {
+        char text[128];
+
+        if (describe_port(d, port, text, sizeof(text)) && room(s)) {
+            log_always("  %s", text);
+            shown++;
+        }
+    }
+}
+
+static void show_all(struct dump *s, struct domain *d)
+{
+    show_memory(s, d);
+    show_vcpus(s, d);
+    show_ports(s, d);
+}
+
+static void help(void)
+{
+    log_always("debug keys:");
+    log_always("  * everything below");
+    log_always("  0 domain 0: memory, vcpus, event channels");
+    log_always("  d registers of the vcpus");
+    log_always("  e event channels");
+    log_always("  h this list");
+    log_always("  q domains and their memory");
+    log_always("  r run queues");
+}
+
+void debug_keys(u8 key)
+{
+    struct dump s = { 0, key == '0' ? 0 : ~0u };
+
+    switch (key) {
+    case '*':
+        sched_dump();
+        for_each_domain(&s, show_all)
+            ;
+        break;
+    case '0':
+        for_each_domain(&s, show_all)
+            ;
+        break;
+    case 'd':
+        for_each_domain(&s, show_vcpus)
+            ;
+        break;
+    case 'e':
+        for_each_domain(&s, show_ports)
+            ;
+        break;
+    case 'h':
+        help();
+        break;
+    case 'q':
+        for_each_domain(&s, show_memory)
+            ;
+        break;
+    case 'r':
+        sched_dump();
+        break;
+    default:
+        log_always("debug key 0x%02x does nothing; 'h' is the list", key);
+    }
+}

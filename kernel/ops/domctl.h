@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of HYPERVISOR_domctl share. An operation gets the domain it is about (referenced;
+ * NULL only for those that take none) and the caller's structure, which it may change. It returns 0
+ * or -errno; -ERESTART: the call is issued again, with what is in the caller's memory.
+ */
+#pragma once
+
+#include <tarn/domain.h>
+#include <xen/domctl.h>
+
+/* domctl_vcpu.c: a set of CPUs for the caller, for HYPERVISOR_sysctl, too. 0 or -errno. */
+int mask_to_guest(const struct xenctl_bitmap *b, const struct cpumask *m);
+
+typedef long domctl_fn(struct domain *d, struct xen_domctl *op);
+
+/* domctl_vcpu.c; the domctl lock is held. */
+domctl_fn domctl_max_vcpus, domctl_getvcpuinfo, domctl_getvcpucontext, domctl_setvcpucontext,
+    domctl_getvcpuaffinity, domctl_setvcpuaffinity, domctl_getnodeaffinity, domctl_setnodeaffinity,
+    domctl_sendtrigger;

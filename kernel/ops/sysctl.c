@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HYPERVISOR_sysctl: what the control domain asks of the machine as a whole. Here: the entry, the
+ * list of domains, the console's ring, CPUs in and out of service, pools and their schedulers; what
+ * only informs about the hardware is in sysctl_info.c. Takes no locks of its own: each thing asked
+ * has its.
+ */
+#include <tarn/console.h>
+#include <tarn/debug_keys.h>
+#include <tarn/domain.h>
+#include <tarn/errno.h>
+#include <tarn/guest_access.h>
+#include <tarn/hypercall.h>
+#include <tarn/pcpu.h>
+
+#include <xen/sysctl.h>
+
+#include "domctl.h"
+
+#define CHUNK 256u         /* bytes of the console copied at a time */
+#define DEBUG_KEYS_MAX 64u /* in one call */
+
+static long readconsole(struct xen_sysctl_readconsole *r)
+{
+    u64 pos = console_ring_start(r->incremental ? &r->index : NULL);
+    u32 done = 0;
+
+    while (done < r->count) {
+        char buf[CHUNK];
+        size_t n = console_ring_read(&pos, buf, MIN(r->count - done, CHUNK));
+
+        if (n == 0) {
+            break;
+        }
+        if (copy_to_guest((u64)(r->buffer.p + done), buf, n)) {
+            return -EFAULT;
+        }
+        done += (u32)n;
+    }
+    if (r->clear) {
+        console_ring_clear(pos);
+    }
+    r->index = (u32)pos;
+    r->count = done;
+    return 0;
+}
+
+static long getdomaininfolist(struct xen_sysctl_getdomaininfolist *l)
+{
+    u32 from = l->first_domain, n = 0;
+    struct domain *d;
+
+    for (; n < l->max_domains && (d = domain_get_from(from)); n++) {
+        struct xen_domctl_getdomaininfo info = { 0 };
+
+        from = d->domid + 1u;
+        domain_info(d, &info);
+        domain_put(d);
+        if (copy_to_guest((u64)(l->buffer.p + n), &info, sizeof(info))) {
+            return -EFAULT;
+        }
+    }
+    l->num_domains = n;
+    return 0;
+}
+
+static long keys(const struct xen_sysctl_debug_keys *k)
+{
+    if (k->nr_keys > DEBUG_KEYS_MAX) {
+        return -E2BIG;
+    }
+    for (u32 i = 0; i < k->nr_keys; i++) {
+        u8 key;
+
+        if (copy_from_guest(&key, (u64)(k->keys.p + i), 1)) {
+            return -EFAULT;
+        }
+        debug_keys(key);
+    }
+    return 0;
+}
+
+static long cpu_hotplug(const struct xen_sysctl_cpu_hotplug *h)
+{
+    switch (h->op) {
+    case XEN_SYSCTL_CPU_HOTPLUG_ONLINE:
+        return sched_cpu_online(h->cpu);
+    case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
+        return sched_cpu_offline(h->cpu);
+    default:
+        return -EOPNOTSUPP;
+    }
+}
+
+/* The pool with that id, or the next one after it. */
+static long pool_info(struct xen_sysctl_cpupool_op *o)
+{
+    const struct sched_pool *p = o->cpupool_id == pool0.id ? &pool0 : NULL;
+
+    if (!p) {
+        return -ENOENT;
+    }
+    o->cpupool_id = p->id;
+    o->sched_id = p->ops->id;
+    o->n_dom = p->nr_doms;
+    return mask_to_guest(&o->cpumap, &p->cpus);
+}
+
+static long pool_free_cpus(struct xen_sysctl_cpupool_op *o)
+{
+    struct cpumask free = cpu_online_map;
+
+    for (u32 i = 0; i < CPUMASK_WORDS; i++) {
+        free.bits[i] &= ~pool0.cpus.bits[i];
+    }
+    return mask_to_guest(&o->cpumap, &free);
+}
+
+static long cpupool_op(struct xen_sysctl_cpupool_op *o)
+{
+    switch (o->op) {
+    case XEN_SYSCTL_CPUPOOL_OP_INFO:
+        return pool_info(o);
+    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
+        return pool_free_cpus(o);
+    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
+    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+    case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+    case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+    case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
+        return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
+    }
+}
+
+static long scheduler_op(struct xen_sysctl_scheduler_op *o)
+{
+    struct xen_sysctl_credit_schedule *c = &o->u.sched_credit;
+    struct sched_pool *p = &pool0;
+    struct sched_params params;
+    long rc = 0;
+
+    if (o->cmd != XEN_SYSCTL_SCHEDOP_putinfo && o->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
+        return -EINVAL;
+    }
+    if (o->cpupool_id != p->id) {
+        return -ESRCH;
+    }
+    if (o->sched_id != p->ops->id || o->sched_id != XEN_SCHEDULER_CREDIT) {
+        return -EINVAL;
+    }
+    if (o->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
+        if (c->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX) {
+            return -EINVAL;
+        }
+        params = (struct sched_params){ c->tslice_ms * 1000, c->ratelimit_us,
+                                        c->vcpu_migr_delay_us };
+        rc = sched_params_set(p, &params);
+    }
+    sched_params_get(p, &params);
+    if (rc == 0) {
+        *c = (struct xen_sysctl_credit_schedule){ params.tslice_us / 1000, params.ratelimit_us,
+                                                  params.migr_delay_us };
+    }
+    return rc;
+}
+
+/* What is not offered; the answer is that of a Xen that was built without. */
+static long not_offered(u32 cmd)
+{
+    switch (cmd) {
+    case XEN_SYSCTL_get_pmstat:
+    case XEN_SYSCTL_psr_cmt_op:
+    case XEN_SYSCTL_psr_alloc:
+        return -ENODEV;
+    case XEN_SYSCTL_page_offline_op:
+    case XEN_SYSCTL_coverage_op:
+    case XEN_SYSCTL_get_cpu_featureset:
+    case XEN_SYSCTL_get_cpu_policy:
+        return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
+    }
+}
+
+static long dispatch(struct xen_sysctl *op)
+{
+    switch (op->cmd) {
+    case XEN_SYSCTL_readconsole:
+        return readconsole(&op->u.readconsole);
+    case XEN_SYSCTL_sched_id:
+        op->u.sched_id.sched_id = pool0.ops->id;
+        return 0;
+    case XEN_SYSCTL_getdomaininfolist:
+        return getdomaininfolist(&op->u.getdomaininfolist);
+    case XEN_SYSCTL_debug_keys:
+        return keys(&op->u.debug_keys);
+    case XEN_SYSCTL_cpu_hotplug:
+        return cpu_hotplug(&op->u.cpu_hotplug);
+    case XEN_SYSCTL_cpupool_op:
+        return cpupool_op(&op->u.cpupool_op);
+    case XEN_SYSCTL_scheduler_op:
+        return scheduler_op(&op->u.scheduler_op);
+    case XEN_SYSCTL_get_cpu_levelling_caps:
+        op->u.cpu_levelling_caps.caps = 0;
+        return 0;
+    case XEN_SYSCTL_physinfo:
+    case XEN_SYSCTL_cputopoinfo:
+    case XEN_SYSCTL_numainfo:
+    case XEN_SYSCTL_getcpuinfo:
+    case XEN_SYSCTL_availheap:
+        return sysctl_info(op);
+    default:
+        return not_offered(op->cmd);
+    }
+}
+
+long do_sysctl(u64 arg)
+{
+    struct xen_sysctl op;
+    long rc;
+
+    if (copy_from_guest(&op, arg, sizeof(op))) {
+        return -EFAULT;
+    }
+    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION) {
+        return -EACCES;
+    }
+    if (!current->domain->privileged) {
+        return -EPERM;
+    }
+    rc = dispatch(&op);
+    if (rc == -ERESTART) {
+        return hypercall_continue(__HYPERVISOR_sysctl, arg, 0, 0, 0);
+    }
+    return rc == 0 && copy_to_guest(arg, &op, sizeof(op)) ? -EFAULT : rc;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* The hypercall that Xen does not have (public/tarn.h): names of domains, and allocations that fail
+ * on purpose. */
+#include <tarn/domain.h>
+#include <tarn/errno.h>
+#include <tarn/guest_access.h>
+#include <tarn/hypercall.h>
+#include <tarn/page.h>
+#include <tarn/pcpu.h>
+
+#include <public/tarn.h>
+
+_Static_assert(TARN_NAME_MAX == DOMAIN_NAME_MAX, "one name for both");
+
+static bool name_ok(const char *name)
+{
+    size_t len = strnlen(name, TARN_NAME_MAX);
+
+    for (size_t i = 0; i < len; i++) {
+        if ((u8)name[i] < ' ' || name[i] == 0x7f) {
+            return false;
+        }
+    }
+    return len > 0 && len < TARN_NAME_MAX;
+}
+
+static long domain_name(u64 cmd, u64 arg)
+{
+    struct tarn_domain_name n;
+    struct domain *d;
+
+    if (copy_from_guest(&n, arg, sizeof(n))) {
+        return -EFAULT;
+    }
+    if (cmd == TARN_OP_set_domain_name && !name_ok(n.name)) {
+        return -EINVAL;
+    }
+    d = domain_get_by_id(n.domid);
+    if (!d) {
+        return -ESRCH;
+    }
+    spin_lock(&d->lock);
+    if (cmd == TARN_OP_set_domain_name) {
+        str_copy(d->name, n.name, sizeof(d->name));
+    } else {
+        memset(n.name, 0, sizeof(n.name));
+        str_copy(n.name, d->name, sizeof(n.name));
+    }
+    spin_unlock(&d->lock);
+    domain_put(d);
+    return copy_to_guest(arg, &n, sizeof(n)) ? -EFAULT : 0;
+}
+
+static long fail_allocation(u64 arg)
+{
+    struct tarn_fail_allocation f;
+
+    if (copy_from_guest(&f, arg, sizeof(f))) {
+        return -EFAULT;
+    }
+    f.pending = atomic_xchg(&heap_fail_after, f.after);
+    return copy_to_guest(arg, &f, sizeof(f)) ? -EFAULT : 0;
+}
+
+long do_tarn_op(u64 cmd, u64 arg)
+{
+    if (!current->domain->privileged) {
+        return -EPERM;
+    }
+    switch (cmd) {
+    case TARN_OP_get_domain_name:
+    case TARN_OP_set_domain_name:
+        return domain_name(cmd, arg);
+    case TARN_OP_fail_allocation:
+        return fail_allocation(arg);
+    default:
+        return -ENOSYS;
+    }
+}

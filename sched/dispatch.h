@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the dispatcher's two files share: schedule.c decides who runs, pool.c which CPUs and rules
+ * there are. Policies don't see it.
+ */
+#pragma once
+
+#include <tarn/domain.h>
+#include <tarn/sched.h>
+#include <tarn/softirq.h>
+
+static inline struct vcpu *unit_vcpu(struct sched_unit *u)
+{
+    return container_of(u, struct vcpu, unit);
+}
+
+static inline void tickle(u32 cpu)
+{
+    if (cpu != NO_CPU) {
+        softirq_raise(cpu, SOFTIRQ_SCHEDULE);
+    }
+}
+
+/* schedule.c: the pool that the domain is in, locked; a pcpu at boot. */
+struct sched_pool *lock_pool(const struct domain *d);
+void schedule_cpu_init(struct pcpu *cpu);
+
+/* pool.c; the pool's lock is held. */
+void pool_timer_start(struct sched_pool *p);
+/* Effective masks from the given ones; returns whether they changed. */
+bool pool_affinity(const struct sched_pool *p, struct vcpu *v);
+/* This pcpu, idle now, is no member any more. */
+void pool_leave(struct sched_pool *p, struct pcpu *cpu, stime_t t);
+
+/* The policy has something to account again after a time with nothing active. */
+static inline void kick_pool_timer(struct sched_pool *p)
+{
+    if (unlikely(p->timer_kick)) {
+        pool_timer_start(p);
+    }
+}

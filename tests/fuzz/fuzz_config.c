@@ -1,0 +1,102 @@
+/* sources: guests/control/config.c guests/control/configtext.c guests/control/cpulist.c
+ * lib/printf.c lib/str.c */
+/* SPDX-License-Identifier: MIT */
+/*
+ * libFuzzer on domain files and lists of CPUs. First byte: a list, a file, or a file with the rest
+ * behind its first line's end as override as well.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../guests/control/config.h"
+
+static const uint32_t nodes[6] = { 0, 0, 1, 1, 2, ~0U };
+static const struct cpu_host host = { .nr_cpus = 6, .node = nodes };
+static unsigned int nr_reported;
+
+static void check(int ok)
+{
+    if (!ok) {
+        abort();
+    }
+}
+
+static void report(void *arg, const char *text)
+{
+    check(arg == &nr_reported && strlen(text) > 0 && strlen(text) < 256);
+    nr_reported++;
+}
+
+static void check_maps(const struct cpu_map *maps, unsigned int n)
+{
+    for (unsigned int v = 0; v < n; v++) {
+        check(maps[v].bits[0] && maps[v].bits[0] < 1 << 6);
+    }
+}
+
+static void check_config(const struct config *c)
+{
+    check(!domain_name_wrong(c->name) && c->kernel[0]);
+    check(memchr(c->kernel, 0, sizeof(c->kernel)) && memchr(c->ramdisk, 0, sizeof(c->ramdisk)));
+    check(memchr(c->extra, 0, sizeof(c->extra)) && memchr(c->pool, 0, sizeof(c->pool)));
+    check(c->vcpus >= 1 && c->vcpus <= c->maxvcpus && c->maxvcpus <= VCPUS_MAX);
+    check(c->memory_kb >= 1024 && c->memory_kb <= c->maxmem_kb && c->maxmem_kb <= 1UL << 30);
+    check(c->weight <= 65535 && c->cap >= -1 && c->cap <= 100 * (int)c->maxvcpus);
+    check(c->on_poweroff <= ACTION_PRESERVE && c->on_reboot <= ACTION_PRESERVE);
+    check(c->on_crash <= ACTION_PRESERVE && c->on_watchdog <= ACTION_PRESERVE);
+    check_maps(c->hard, c->hard_given ? c->maxvcpus : 0);
+    check_maps(c->soft, c->soft_given ? c->maxvcpus : 0);
+}
+
+static void fuzz_file(const char *text, size_t size, char *override)
+{
+    static struct config c;
+    unsigned int errors;
+
+    nr_reported = 0;
+    errors = config_parse("f", text, size, override != NULL, &override, &host, &c, report,
+                          &nr_reported);
+    check(errors == nr_reported);
+    if (!errors) {
+        check_config(&c);
+    }
+}
+
+static void fuzz_list(const char *text)
+{
+    struct cpu_map a, b;
+    char buf[64];
+
+    if (!cpu_list_parse(text, &host, &a)) {
+        check_maps(&a, 1);
+        check((size_t)cpu_list_format(buf, sizeof(buf), &a, host.nr_cpus) < sizeof(buf));
+        check(!cpu_list_parse(buf, &host, &b) && memcmp(&a, &b, sizeof(a)) == 0);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text, *copy;
+
+    if (size == 0) {
+        return 0;
+    }
+    text = malloc(size); /* the first byte's place is the terminator's */
+    copy = malloc(size);
+    memcpy(text, data + 1, size - 1);
+    text[size - 1] = '\0';
+    memcpy(copy, text, size);
+    if (data[0] % 3 == 0) {
+        fuzz_list(text);
+    } else {
+        char *end = memchr(copy, '\n', size - 1);
+
+        fuzz_file(text, size - 1, data[0] % 3 == 2 && end ? end + 1 : NULL);
+    }
+    free(text);
+    free(copy);
+    return 0;
+}
