@@ -31,6 +31,7 @@ const char *attack_teardown(void);
 const char *attack_base_race(void);
 const char *attack_type_race(void);
 const char *attack_info_race(void);
+const char *attack_privileged(void);
 const char *attack_fuzz(void);
 
 /* main.c */

@@ -16,14 +16,23 @@ static const struct {
     const char *name;
     const char *(*run)(void);
 } attacks[] = {
-    { "frames", attack_frames },       { "tables", attack_tables },
-    { "levels", attack_levels },       { "bases", attack_bases },
-    { "info", attack_info },           { "descriptors", attack_descriptors },
-    { "selectors", attack_selectors }, { "flags", attack_flags },
-    { "watch", attack_watch },         { "forged", attack_forged },
-    { "endless", attack_endless },     { "timers", attack_timers },
-    { "teardown", attack_teardown },   { "base_race", attack_base_race },
-    { "type_race", attack_type_race }, { "info_race", attack_info_race },
+    { "frames", attack_frames },
+    { "tables", attack_tables },
+    { "levels", attack_levels },
+    { "bases", attack_bases },
+    { "info", attack_info },
+    { "descriptors", attack_descriptors },
+    { "selectors", attack_selectors },
+    { "flags", attack_flags },
+    { "watch", attack_watch },
+    { "forged", attack_forged },
+    { "endless", attack_endless },
+    { "timers", attack_timers },
+    { "teardown", attack_teardown },
+    { "base_race", attack_base_race },
+    { "type_race", attack_type_race },
+    { "info_race", attack_info_race },
+    { "privileged", attack_privileged },
     { "fuzz", attack_fuzz },
 };
 

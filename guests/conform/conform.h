@@ -44,3 +44,6 @@ void check_traps(void);
 void check_privileged(void);
 void check_pair(void);
 void check_misc(void);
+void check_domctl(void);
+void check_domctl_vcpu(domid_t domid);
+void check_sysctl(void);

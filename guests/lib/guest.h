@@ -88,10 +88,57 @@ static inline void *pfn_to_virt(unsigned long pfn)
     return (void *)(VIRT_BASE + pfn * PAGE_SIZE);
 }
 
+/* Where a frame of ours that the domain's builder handed over is mapped; NULL: it can't be. */
+void *machine_page(uint64_t mfn);
 /* The page table of the given level (4 to 1) on the way to va; NULL if there is none. */
 uint64_t *page_table(unsigned int level, const volatile void *va);
 /* Machine address of the L1 entry that maps va; 0 if there is no L1. */
 uint64_t l1e_maddr(const volatile void *va);
+
+/* ---- balloon.c ---- */
+
+/* Give memory back, or take it again, until the domain has so many KiB, or as near as it gets: what
+ * it has then. Only what the guest does not use is given. */
+unsigned long balloon_to(unsigned long kib);
+
+/* ---- store.c: the store of the control domain, if there is one ---- */
+
+/* At start of day. */
+void xs_start(void);
+bool xs_present(void);
+/*
+ * These wait for the answer, and are for vcpu 0 outside of event handlers. Paths without a leading
+ * '/' are below the domain's own folder. All return -errno; -XEN_ENODEV at once without a store.
+ */
+/* Length of the value, which is cut to fit and terminated. */
+long xs_read(const char *path, char *value, size_t size);
+long xs_write(const char *path, const char *value);
+/* Events of one's watches: 1 and the path that changed and the token, or 0: none now. */
+long xs_watch(const char *path, const char *token);
+long xs_event(char *path, size_t path_size, char *token, size_t token_size);
+
+/*
+ * What the control domain asks for (control/shutdown, cpu/N/availability) is served by vcpu 0 where
+ * it waits: in wait_until and clock_sleep. A guest that computes without waiting calls guest_serve
+ * now and then. A shutdown ends the guest there and then.
+ */
+extern volatile bool serve_due;
+bool serve_possible(void);
+void guest_serve_now(void);
+static inline void guest_serve(void)
+{
+    if (serve_due) {
+        guest_serve_now();
+    }
+}
+static inline bool serve_waits(void)
+{
+    return serve_due && serve_possible();
+}
+/* False: the store says that this vcpu is to be down. */
+bool vcpu_is_wanted(unsigned int vcpu);
+/* Has a hook called by vcpu 0 with vcpus that are to be up or down; first, soon, with all. */
+void vcpu_on_availability(void (*hook)(unsigned int vcpu, bool online));
 
 /* ---- console.c: output in whole lines, strings, the command line ---- */
 
@@ -99,6 +146,10 @@ void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int snprintf(char *buffer, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
+/* At start of day: finds the PV console. */
+void console_start(void);
+/* A byte of input; -1: there is none. */
+long console_getchar(void);
 /* Breaks the console lock: for a guest that is about to crash. */
 void console_panic(void);
 
@@ -143,14 +194,19 @@ void upcalls_enable(void);
 void vcpu_block(void);
 
 /* Sleeps until the condition holds. The condition must be changed by an event handler. */
-#define wait_until(condition)  \
-    do {                       \
-        upcalls_disable();     \
-        while (!(condition)) { \
-            vcpu_block();      \
-            upcalls_disable(); \
-        }                      \
-        upcalls_enable();      \
+#define wait_until(condition)     \
+    do {                          \
+        upcalls_disable();        \
+        while (!(condition)) {    \
+            if (serve_waits()) {  \
+                upcalls_enable(); \
+                guest_serve();    \
+            } else {              \
+                vcpu_block();     \
+            }                     \
+            upcalls_disable();    \
+        }                         \
+        upcalls_enable();         \
     } while (0)
 
 /* ---- trap.c: exceptions, callbacks ---- */
@@ -197,6 +253,20 @@ long vcpu_start(unsigned int vcpu, void (*function)(void));
 bool vcpu_is_up(unsigned int vcpu);
 /* Waits until the vcpu is down, a second at most. */
 bool vcpu_wait_down(unsigned int vcpu);
+/*
+ * Has vcpus 1 to n - 1 run the function, those at least that the control domain wants up, and takes
+ * them down and up as it asks. They call vcpu_check() in their loops: there a vcpu goes down that
+ * is to be down, and there it goes on. 0, or -errno of the one that does not start.
+ */
+long vcpus_start(unsigned int n, void (*function)(void));
+extern volatile uint8_t vcpu_leaving[MAX_VCPUS];
+void vcpu_leave(void);
+static inline void vcpu_check(void)
+{
+    if (vcpu_leaving[vcpu_self()]) {
+        vcpu_leave();
+    }
+}
 /* Has vcpu_info put where the guest wants it; needed from vcpu 32 on. */
 long vcpu_register_info(unsigned int vcpu);
 void vcpu_runstate(unsigned int vcpu, struct vcpu_runstate_info *info);

@@ -111,6 +111,71 @@ long vcpu_start(unsigned int vcpu, void (*function)(void))
     return vcpu_op(VCPUOP_up, vcpu, NULL);
 }
 
+/* 0, or LEAVE_ASKED by vcpu 0, which the vcpu itself turns into LEAVE_DOWN. */
+enum { LEAVE_ASKED = 1, LEAVE_DOWN };
+volatile uint8_t vcpu_leaving[MAX_VCPUS];
+
+static bool leaving_turn(unsigned int vcpu, uint8_t from, uint8_t to)
+{
+    return __atomic_compare_exchange_n(&vcpu_leaving[vcpu], &from, to, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
+}
+
+void vcpu_leave(void)
+{
+    unsigned int self = vcpu_self();
+
+    if (leaving_turn(self, LEAVE_ASKED, LEAVE_DOWN)) {
+        upcalls_disable();
+        vcpu_op(VCPUOP_down, self, NULL);
+        upcalls_enable();
+    }
+}
+
+static void call_back(unsigned int vcpu)
+{
+    /* It may be on its way down; only once it is there does this reach it. */
+    while (vcpu_is_up(vcpu)) {
+        sched_op(SCHEDOP_yield, NULL);
+    }
+    vcpu_leaving[vcpu] = 0;
+    vcpu_op(VCPUOP_up, vcpu, NULL);
+}
+
+static void (*vcpus_function)(void);
+static unsigned int vcpus_limit;
+
+static void vcpu_follow(unsigned int vcpu, bool online)
+{
+    if (vcpu >= vcpus_limit) {
+        return;
+    }
+    if (!initialised[vcpu]) {
+        if (online) {
+            vcpu_start(vcpu, vcpus_function);
+        }
+    } else if (!online) {
+        leaving_turn(vcpu, 0, LEAVE_ASKED);
+    } else if (!leaving_turn(vcpu, LEAVE_ASKED, 0) && vcpu_leaving[vcpu] == LEAVE_DOWN) {
+        call_back(vcpu);
+    }
+}
+
+long vcpus_start(unsigned int n, void (*function)(void))
+{
+    vcpus_function = function;
+    vcpus_limit = n;
+    for (unsigned int v = 1; v < n; v++) {
+        long rc = vcpu_is_wanted(v) ? vcpu_start(v, function) : 0;
+
+        if (rc) {
+            return rc;
+        }
+    }
+    vcpu_on_availability(vcpu_follow);
+    return 0;
+}
+
 void vcpu_runstate(unsigned int vcpu, struct vcpu_runstate_info *info)
 {
     vcpu_op(VCPUOP_get_runstate_info, vcpu, info);

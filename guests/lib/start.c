@@ -45,6 +45,25 @@ uint64_t l1e_maddr(const volatile void *va)
     return l1 ? virt_to_mfn(l1) * PAGE_SIZE + table_index(1, va) * sizeof(*l1) : 0;
 }
 
+void *machine_page(uint64_t mfn)
+{
+    unsigned long pfn = machine_to_phys_mapping[mfn];
+    uint64_t entry = mfn * PAGE_SIZE | PTE_RW, *l1;
+    char *va = pfn_to_virt(pfn);
+
+    if (pfn >= start_info->nr_pages) {
+        return NULL;
+    }
+    l1 = page_table(1, va);
+    if (!l1) {
+        return NULL;
+    }
+    if (!(l1[table_index(1, va)] & PTE_PRESENT) && update_va_mapping(va, entry, UVMF_INVLPG)) {
+        return NULL;
+    }
+    return va;
+}
+
 void guest_shutdown(unsigned int reason)
 {
     struct sched_shutdown op = { .reason = reason };
@@ -77,6 +96,8 @@ void guest_start(struct start_info *si)
     update_va_mapping(shared_page, si->shared_info | PTE_RW, UVMF_INVLPG);
     trap_init();
     timer_periodic(0, 0);
+    console_start();
+    xs_start();
     upcalls_enable();
     guest_exit(guest_main());
 }

@@ -51,14 +51,20 @@ uint64_t clock_wall(uint32_t *nanoseconds)
     return now / SEC;
 }
 
+/* What is to be served may be told between a look and the poll, so the polls are short then. */
+#define SERVE_EVERY (100 * MS)
+
 /* A poll on no port at all is a plain sleep; an upcall may end it early. */
 void clock_sleep(uint64_t nanoseconds)
 {
-    uint64_t deadline = clock_now() + nanoseconds;
-    struct sched_poll poll = { .nr_ports = 0, .timeout = deadline };
+    uint64_t now = clock_now(), deadline = now + nanoseconds;
+    struct sched_poll poll = { .nr_ports = 0 };
+    bool serves = vcpu_self() == 0 && xs_present();
 
-    while (clock_now() < deadline) {
+    for (; now < deadline; now = clock_now()) {
+        poll.timeout = serves && deadline - now > SERVE_EVERY ? now + SERVE_EVERY : deadline;
         sched_op(SCHEDOP_poll, &poll);
+        guest_serve();
     }
 }
 
