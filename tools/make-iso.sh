@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# make-iso.sh OUT.iso LIST: a GRUB ISO that boots tarn through Multiboot 2 with the guests of LIST
-# ("guest string" a line, as tools/demo.txt). APPEND is the hypervisor's command line, O the build
-# folder. GRUB and tarn both speak on the first serial line.
+# make-iso.sh OUT.iso LIST: a GRUB ISO that boots tarn through Multiboot 2 with the modules of LIST
+# (as tools/demo.txt). APPEND is added to the hypervisor's command line, O is the build folder. GRUB and tarn both speak on the first serial line.
 set -eu
 out=$1
 list=$2
@@ -20,11 +19,15 @@ cp "$O/tarn.elf" "$tree/boot/tarn.elf"
     echo 'menuentry "tarn" {'
     # GRUB drops the first word, the path, handles quotes as a shell does, and passes a word
     # with blanks on as "key=a b"
-    echo "    multiboot2 /boot/tarn.elf ${APPEND:-}"
-    grep -v '^#' "$list" | while read -r guest string; do
-        [ -e "$O/guests/$guest.elf" ] || { echo "iso: no guest $guest" >&2; continue; }
-        cp "$O/guests/$guest.elf" "$tree/boot/"
-        printf '    module2 /boot/%s.elf %s\n' "$guest" \
+    echo "    multiboot2 /boot/tarn.elf $(sed -n 's/^tarn //p' "$list") ${APPEND:-}"
+    grep -v -e '^#' -e '^tarn ' "$list" | while read -r file string; do
+        case $file in
+        *.*) file=$O/$file ;;
+        *) file=$O/guests/$file.elf ;;
+        esac
+        [ -e "$file" ] || { echo "iso: $file is not there" >&2; continue; }
+        cp "$file" "$tree/boot/"
+        printf '    module2 /boot/%s %s\n' "${file##*/}" \
             "$(printf '%s' "$string" | sed "s/'/'\\\\''/g; s/\([^ ]*\)\"\([^\"]*\)\"/'\1\2'/g")"
     done
     echo '    boot'

@@ -9,18 +9,29 @@ mode=$1
 O=${O:-build}
 gdb_port=${GDB_PORT:-1234}
 
-# -initrd takes "file string,file string"; a comma inside is doubled
-modules() {
+list() {
     if [ -n "${GUEST:-}" ]; then
         echo "$GUEST ${ARGS:-}"
     else
-        grep -v '^#' tools/demo.txt
-    fi | sed 's/,/,,/g' | while read -r guest string; do
-        if [ ! -e "$O/guests/$guest.elf" ]; then
-            echo "run: no guest $guest: $O/guests/$guest.elf is not there" >&2
+        # the demo's script runs by itself; with nobody at the keyboard it is also the end
+        script="script=demo.sh"
+        [ -t 0 ] || script="$script exit"
+        grep -v '^#' tools/demo.txt | sed "s/^control\$/control $script/"
+    fi
+}
+
+# -initrd takes "file string,file string"; a comma inside is doubled
+modules() {
+    list | grep -v '^tarn ' | sed 's/,/,,/g' | while read -r file string; do
+        case $file in
+        *.*) file=$O/$file ;;
+        *) file=$O/guests/$file.elf ;;
+        esac
+        if [ ! -e "$file" ]; then
+            echo "run: $file is not there" >&2
             continue
         fi
-        printf '%s%s' "${comma:-}" "$O/guests/$guest.elf${string:+ $string}"
+        printf '%s%s' "${comma:-}" "$file${string:+ $string}"
         comma=,
     done
 }
@@ -32,7 +43,8 @@ case $mode in
 iso) set -- "$@" -boot d -cdrom "$O/tarn.iso" ;;
 *)
     initrd=$(modules)
-    set -- "$@" -kernel "$O/tarn.elf32" -append "${APPEND:-}"
+    append=$(list | sed -n 's/^tarn //p')
+    set -- "$@" -kernel "$O/tarn.elf32" -append "$append${append:+ }${APPEND:-}"
     [ -z "$initrd" ] || set -- "$@" -initrd "$initrd"
     ;;
 esac

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_life.c - a domain's life by command: create, destroy, pause, unpause, shutdown, reboot,
+ * rename, console. What waits keeps domids only, since a domain may go while it does.
+ */
+#include "shell.h"
+
+/* ---- console ---- */
+
+struct attachment {
+    domid_t domid;
+    uint64_t position;
+    bool left; /* ^] */
+};
+#define DETACH 0x1d
+
+static void attachment_output(struct domain *d, struct attachment *a)
+{
+    static char text[1024];
+    size_t n;
+
+    while ((n = console_read(d, &a->position, text, sizeof(text))) > 0) {
+        out_bytes(text, n);
+        a->position += n;
+    }
+}
+
+static bool attachment_over(void *arg)
+{
+    struct attachment *a = arg;
+    struct domain *d = domain_by_id(a->domid);
+    int key;
+
+    if (!d || !d->console) {
+        return true;
+    }
+    attachment_output(d, a);
+    while (!a->left && (key = shell_key()) >= 0) {
+        char c = (char)key;
+
+        a->left = key == DETACH;
+        if (!a->left && !console_type(d, &c, 1)) {
+            break; /* its ring is full: what is typed now is lost */
+        }
+    }
+    return a->left;
+}
+
+int console_attach(domid_t domid)
+{
+    struct attachment a = { .domid = domid, .position = ~0UL };
+
+    if (!session->tty) {
+        return fail("only for a person at the console: from the host use `tarn console DOMAIN`");
+    }
+    shell_raw(true);
+    loop_until(attachment_over, &a, FOREVER);
+    shell_raw(false);
+    out("\n");
+    return 0;
+}
+
+static int run_console(int argc, char **argv)
+{
+    struct attachment shown = { .position = ~0UL };
+    bool log = false;
+    struct options o;
+    struct domain *d;
+    int c;
+
+    options_init(&o, argc, argv, "lt:n:", "log=l type=t num=n");
+    while ((c = options_next(&o))) {
+        if (c == '?') {
+            return USAGE;
+        }
+        log |= c == 'l';
+        if (c == 'l') {
+            continue;
+        }
+        if (c == 't' ? strcmp(o.value, "pv") != 0 : strcmp(o.value, "0") != 0) {
+            return fail("%s: a domain has one console, of type pv (EINVAL)", o.value);
+        }
+    }
+    if (o.nr_rest != 1) {
+        return USAGE;
+    }
+    d = domain_named(o.rest[0]);
+    if (!d) {
+        return 1;
+    }
+    if (!d->console) {
+        return fail("%s: it has no console of its own, what it prints is in dmesg (ENODEV)",
+                    d->name);
+    }
+    if (log) {
+        attachment_output(d, &shown);
+        return 0;
+    }
+    return console_attach(d->domid);
+}
+
+const struct command cmd_console = {
+    .name = "console",
+    .usage = "[-l] [-t pv] [-n 0] DOMAIN",
+    .help = "attach to a domain's console, ^] comes back (-l: only what it said so far)",
+    .run = run_console,
+};
+
+/* ---- create ---- */
+
+static void report(void *arg, const char *text)
+{
+    (void)arg;
+    err("error: create: %s\n", text);
+}
+
+/* The domain file with the overrides; NULL after its faults were told. */
+static struct config *config_read(const char *name, int nr, char **overrides)
+{
+    const struct file *file = file_find(name);
+    struct config *config = allocate(sizeof(*config));
+    unsigned int wrong;
+
+    if (!file || !config) {
+        release(config);
+        fail_errno(file ? -XEN_ENOMEM : -XEN_ENOENT, "%s", name);
+        return NULL;
+    }
+    wrong = config_parse(file->name, file->data, file->size, nr, overrides, cpu_host_get(), config,
+                         report, NULL);
+    if (wrong) {
+        release(config);
+        return NULL;
+    }
+    return config;
+}
+
+static void maps_print(const char *key, const struct config *c, const struct cpu_map *maps)
+{
+    static char text[TEXT_SIZE];
+
+    json_key(key);
+    json_array();
+    for (unsigned int v = 0; v < c->maxvcpus && v < VCPUS_MAX; v++) {
+        cpu_list_format(text, sizeof(text), &maps[v], cpus_max());
+        json_string(text);
+    }
+    json_end();
+}
+
+static void text_print(const char *key, const char *value)
+{
+    if (*value) {
+        json_key(key);
+        json_string(value);
+    }
+}
+
+static void number_print(const char *key, int64_t value)
+{
+    json_key(key);
+    json_number(value);
+}
+
+static const char *action_name(enum action action)
+{
+    static const char *const names[] = { "destroy", "restart", "rename_restart", "preserve" };
+
+    return names[action];
+}
+
+static void config_print(const struct config *c)
+{
+    json_object();
+    json_key("c_info");
+    json_object();
+    text_print("type", "pv");
+    text_print("name", c->name);
+    text_print("pool_name", c->pool);
+    json_end();
+    json_key("b_info");
+    json_object();
+    number_print("max_vcpus", c->maxvcpus);
+    number_print("avail_vcpus", c->vcpus);
+    number_print("max_memkb", (int64_t)c->maxmem_kb);
+    number_print("target_memkb", (int64_t)c->memory_kb);
+    text_print("kernel", c->kernel);
+    text_print("cmdline", c->extra);
+    text_print("ramdisk", c->ramdisk);
+    if (c->hard_given) {
+        maps_print("vcpu_hard_affinity", c, c->hard);
+    }
+    if (c->soft_given) {
+        maps_print("vcpu_soft_affinity", c, c->soft);
+    }
+    if (c->weight) {
+        number_print("weight", c->weight);
+    }
+    if (c->cap >= 0) {
+        number_print("cap", c->cap);
+    }
+    json_end();
+    text_print("on_poweroff", action_name(c->on_poweroff));
+    text_print("on_reboot", action_name(c->on_reboot));
+    text_print("on_watchdog", action_name(c->on_watchdog));
+    text_print("on_crash", action_name(c->on_crash));
+    json_done();
+}
+
+static bool domain_gone(void *arg)
+{
+    return !domain_by_id(*(domid_t *)arg);
+}
+
+struct create_options {
+    bool paused, console, dry_run, foreground, quiet;
+};
+
+static int create(const struct config *config, const struct create_options *o)
+{
+    domid_t domid;
+
+    if (o->dry_run) {
+        config_print(config);
+        return 0;
+    }
+    if (domain_create(config, o->paused, &domid)) {
+        return 1;
+    }
+    if (o->console && domain_by_id(domid)) {
+        return console_attach(domid);
+    }
+    if (o->foreground) {
+        loop_until(domain_gone, &domid, FOREVER);
+    }
+    return 0;
+}
+
+static int run_create(int argc, char **argv)
+{
+    struct create_options wanted = { .dry_run = shell_dry_run };
+    const char *name = NULL;
+    struct config *config;
+    struct options o;
+    int c, first = 0, status;
+
+    options_init(&o, argc, argv, "pcnqFef:d", "dryrun=n quiet=q defconfig=f");
+    while ((c = options_next(&o))) {
+        if (c == '?') {
+            return USAGE;
+        }
+        wanted.paused |= c == 'p';
+        wanted.console |= c == 'c';
+        wanted.dry_run |= c == 'n';
+        wanted.quiet |= c == 'q';
+        wanted.foreground |= c == 'F';
+        name = c == 'f' ? o.value : name;
+    }
+    if (!name) {
+        if (!o.nr_rest) {
+            return USAGE;
+        }
+        name = o.rest[0];
+        first = 1;
+    }
+    if (wanted.console && !session->tty) {
+        return fail("-c is only for a person at the console; from the host use `tarn console`");
+    }
+    if (!wanted.quiet && !wanted.dry_run) {
+        err("Parsing config from %s\n", name);
+    }
+    config = config_read(name, o.nr_rest - first, o.rest + first);
+    status = config ? create(config, &wanted) : 1;
+    release(config);
+    return status;
+}
+
+const struct command cmd_create = {
+    .name = "create",
+    .usage = "[-pcnqF] FILE [KEY=VALUE...]",
+    .help = "build a domain from a domain file and start it (-p: paused, -n: only show)",
+    .run = run_create,
+};
+
+/* ---- destroy, pause, unpause, rename ---- */
+
+/* All that are named must exist before one is touched. */
+static bool all_known(int nr, char **names)
+{
+    for (int i = 0; i < nr; i++) {
+        if (!domain_named(names[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int run_destroy(int argc, char **argv)
+{
+    struct domain *d;
+    struct options o;
+    long rc;
+    int c;
+
+    options_init(&o, argc, argv, "f", NULL);
+    while ((c = options_next(&o))) {
+        if (c == '?') {
+            return USAGE;
+        }
+    }
+    if (o.nr_rest != 1) {
+        return USAGE;
+    }
+    d = domain_named(o.rest[0]);
+    if (!d) {
+        return 1;
+    }
+    if (d->domid == 0) {
+        return fail("Cannot destroy privileged domain 0. (EINVAL)");
+    }
+    rc = domain_destroy(d);
+    return rc ? fail_errno(rc, "%s", o.rest[0]) : 0;
+}
+
+const struct command cmd_destroy = {
+    .name = "destroy",
+    .usage = "DOMAIN",
+    .help = "end a domain at once",
+    .run = run_destroy,
+};
+
+static int each_simple(uint32_t cmd, int argc, char **argv)
+{
+    int status = 0;
+
+    if (argc < 2) {
+        return USAGE;
+    }
+    if (!all_known(argc - 1, argv + 1)) {
+        return 1;
+    }
+    for (int i = 1; i < argc; i++) {
+        struct domain *d = domain_lookup(argv[i]);
+        long rc = d ? domctl_simple(cmd, d->domid) : -XEN_ESRCH;
+
+        if (rc) {
+            status = fail_errno(rc, "%s", argv[i]);
+        }
+    }
+    return status;
+}
+
+static int run_pause(int argc, char **argv)
+{
+    return each_simple(XEN_DOMCTL_pausedomain, argc, argv);
+}
+
+const struct command cmd_pause = {
+    .name = "pause",
+    .usage = "DOMAIN...",
+    .help = "stop a domain's vcpus; pauses are counted",
+    .run = run_pause,
+};
+
+static int run_unpause(int argc, char **argv)
+{
+    return each_simple(XEN_DOMCTL_unpausedomain, argc, argv);
+}
+
+const struct command cmd_unpause = {
+    .name = "unpause",
+    .usage = "DOMAIN...",
+    .help = "let a paused domain go on",
+    .run = run_unpause,
+};
+
+static int run_rename(int argc, char **argv)
+{
+    struct domain *d;
+    long rc;
+
+    if (argc != 3) {
+        return USAGE;
+    }
+    d = domain_named(argv[1]);
+    if (!d) {
+        return 1;
+    }
+    rc = domain_rename(d, argv[2]);
+    return rc ? fail_errno(rc, "%s to %s", argv[1], argv[2]) : 0;
+}
+
+const struct command cmd_rename = {
+    .name = "rename",
+    .usage = "DOMAIN NEW-NAME",
+    .help = "give a domain another name",
+    .run = run_rename,
+};
+
+/* ---- shutdown, reboot ---- */
+
+#define WAIT_MAX 64
+
+struct waiting {
+    domid_t domid[WAIT_MAX];
+    unsigned int n;
+};
+
+/* Takes those off the list that are gone or have shut down. */
+static bool all_down(void *arg)
+{
+    struct waiting *w = arg;
+
+    for (unsigned int i = 0; i < w->n;) {
+        struct xen_domctl_getdomaininfo info;
+
+        if (domain_info(w->domid[i], &info)) {
+            err("Domain %d has been destroyed\n", w->domid[i]);
+        } else if (info.flags & XEN_DOMINF_shutdown) {
+            err("Domain %d has been shut down, reason code %d\n", w->domid[i],
+                info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+        } else {
+            i++;
+            continue;
+        }
+        w->domid[i] = w->domid[--w->n];
+    }
+    loop_look_at(clock_now() + 100 * MS);
+    return w->n == 0;
+}
+
+/* A domain that restarts is gone when its number is. */
+static int ask(struct domain *d, const char *what, struct waiting *w)
+{
+    bool reboot = strcmp(what, "reboot") == 0;
+    long rc;
+
+    err(reboot ? "Rebooting domain %u\n" : "Shutting down domain %u\n", d->domid);
+    rc = domain_ask(d, what);
+    if (rc) {
+        return fail_errno(rc, "%s", d->name);
+    }
+    if (w->n < WAIT_MAX) {
+        w->domid[w->n++] = d->domid;
+    }
+    return 0;
+}
+
+static int ask_all(const char *what, struct waiting *w)
+{
+    int status = 0;
+
+    for (struct domain *d = domains_first(), *next; d; d = next) {
+        next = d->next;
+        if (d->domid != 0) {
+            status |= ask(d, what, w);
+        }
+    }
+    return status;
+}
+
+static int ask_named(const char *what, int nr, char **names, struct waiting *w)
+{
+    int status = 0;
+
+    if (!all_known(nr, names)) {
+        return 1;
+    }
+    for (int i = 0; i < nr; i++) {
+        struct domain *d = domain_lookup(names[i]);
+
+        status |= d && d->domid == 0 ? fail("Domain-0: `exit` powers the machine off (EINVAL)")
+                                     : ask(d, what, w);
+    }
+    return status;
+}
+
+static int run_ask(const char *what, int argc, char **argv)
+{
+    struct waiting w = { .n = 0 };
+    bool all = false, wait = false;
+    struct options o;
+    int c, status;
+
+    options_init(&o, argc, argv, "awF", "all=a wait=w");
+    while ((c = options_next(&o))) {
+        if (c == '?') {
+            return USAGE;
+        }
+        all |= c == 'a';
+        wait |= c == 'w';
+    }
+    if (all == (o.nr_rest > 0)) {
+        return USAGE;
+    }
+    status = all ? ask_all(what, &w) : ask_named(what, o.nr_rest, o.rest, &w);
+    if (wait && w.n) {
+        err("Waiting for %d domains\n", w.n);
+        loop_until(all_down, &w, FOREVER);
+    }
+    return status;
+}
+
+static int run_shutdown(int argc, char **argv)
+{
+    return run_ask("poweroff", argc, argv);
+}
+
+const struct command cmd_shutdown = {
+    .name = "shutdown",
+    .usage = "[-wF] -a|DOMAIN...",
+    .help = "ask a domain to shut down (-a: all, -w: wait for it)",
+    .run = run_shutdown,
+};
+
+static int run_reboot(int argc, char **argv)
+{
+    return run_ask("reboot", argc, argv);
+}
+
+const struct command cmd_reboot = {
+    .name = "reboot",
+    .usage = "[-wF] -a|DOMAIN...",
+    .help = "ask a domain to restart",
+    .run = run_reboot,
+};

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmd_vcpu.c - orders about vcpus: vcpu-pin, vcpu-set, and the credit scheduler's parameters.
+ */
+#include "shell.h"
+
+/* ---- vcpu-pin ---- */
+
+struct pinning {
+    uint32_t flags; /* XEN_VCPUAFFINITY_* */
+    struct cpu_map hard, soft;
+};
+
+/* A list, "all", or "-" for what it is already. False after fail(). */
+static bool pin_read(const char *text, uint32_t flag, struct cpu_map *map, uint32_t *flags)
+{
+    const char *why;
+
+    if (strcmp(text, "-") == 0) {
+        return true;
+    }
+    why = cpu_list_parse(text, cpu_host_get(), map);
+    if (why) {
+        fail("%s: %s (EINVAL)", text, why);
+        return false;
+    }
+    *flags |= flag;
+    return true;
+}
+
+static long pin_set(domid_t domid, uint32_t vcpu, const struct pinning *p)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = domid };
+    struct cpu_map hard = p->hard, soft = p->soft; /* they come back as what counts */
+
+    op.u.vcpuaffinity.vcpu = vcpu;
+    op.u.vcpuaffinity.flags = p->flags;
+    cpu_bitmap(&op.u.vcpuaffinity.cpumap_hard, &hard);
+    cpu_bitmap(&op.u.vcpuaffinity.cpumap_soft, &soft);
+    return domctl(&op);
+}
+
+static int pin(const struct domain *d, const char *which, const struct pinning *p)
+{
+    struct xen_domctl_getdomaininfo info;
+    uint64_t first = 0, last;
+    bool all = strcmp(which, "all") == 0;
+    long rc = domain_info(d->domid, &info);
+
+    if (rc) {
+        return fail_errno(rc, "%s", d->name);
+    }
+    last = info.max_vcpu_id;
+    if (!all) {
+        if (!number_parse(which, VCPUS_MAX, &first)) {
+            return fail("Invalid argument %s as VCPU. (EINVAL)", which);
+        }
+        last = first;
+    }
+    for (uint64_t v = first; v <= last && v <= VCPUS_MAX; v++) {
+        rc = pin_set(d->domid, (uint32_t)v, p);
+        if (rc) {
+            return fail_errno(rc, "Could not set affinity for vcpu `%lu'", v);
+        }
+    }
+    return 0;
+}
+
+static int run_vcpu_pin(int argc, char **argv)
+{
+    struct pinning p = { .flags = 0 };
+    struct domain *d;
+    struct options o;
+    int c;
+
+    options_init(&o, argc, argv, "f", "force=f");
+    while ((c = options_next(&o))) {
+        if (c == '?') {
+            return USAGE;
+        }
+        p.flags |= XEN_VCPUAFFINITY_FORCE;
+    }
+    if (o.nr_rest != 3 && o.nr_rest != 4) {
+        return USAGE;
+    }
+    d = domain_named(o.rest[0]);
+    if (!d || !pin_read(o.rest[2], XEN_VCPUAFFINITY_HARD, &p.hard, &p.flags) ||
+        (o.nr_rest == 4 && !pin_read(o.rest[3], XEN_VCPUAFFINITY_SOFT, &p.soft, &p.flags))) {
+        return 1;
+    }
+    if (!(p.flags & ~XEN_VCPUAFFINITY_FORCE)) {
+        return fail("neither hard nor soft affinity is given (EINVAL)");
+    }
+    if ((p.flags & XEN_VCPUAFFINITY_FORCE) && strcmp(o.rest[1], "all") == 0) {
+        return fail("--force and 'all' as VCPU not allowed. (EINVAL)");
+    }
+    return pin(d, o.rest[1], &p);
+}
+
+const struct command cmd_vcpu_pin = {
+    .name = "vcpu-pin",
+    .usage = "[-f] DOMAIN VCPU|all HARD|-|all [SOFT|-|all]",
+    .help = "the pcpus on which a vcpu may (hard) and should (soft) run",
+    .run = run_vcpu_pin,
+};
+
+/* ---- vcpu-set ---- */
+
+static int availability_write(domid_t domid, uint32_t nr, uint64_t online)
+{
+    char path[64];
+
+    for (uint32_t v = 0; v < nr && v < VCPUS_MAX; v++) {
+        long rc;
+
+        fmt_snprintf(path, sizeof(path), "/local/domain/%u/cpu/%u/availability", domid, v);
+        rc = store_write(path, v < online ? "online" : "offline");
+        if (rc) {
+            return fail_errno(rc, "%s", path);
+        }
+    }
+    return 0;
+}
+
+static int run_vcpu_set(int argc, char **argv)
+{
+    struct xen_domctl_getdomaininfo info;
+    struct xen_sysctl_physinfo host;
+    bool ignore_host = false;
+    struct options o;
+    struct domain *d;
+    uint64_t n;
+    long rc;
+    int c;
+
+    options_init(&o, argc, argv, "i", "ignore-host=i");
+    while ((c = options_next(&o))) {
+        if (c == '?') {
+            return USAGE;
+        }
+        ignore_host = true;
+    }
+    if (o.nr_rest != 2 || !number_parse(o.rest[1], 1U << 20, &n)) {
+        return USAGE;
+    }
+    d = domain_named(o.rest[0]);
+    if (!d) {
+        return 1;
+    }
+    rc = domain_info(d->domid, &info);
+    if (rc) {
+        return fail_errno(rc, "%s", d->name);
+    }
+    if (!ignore_host && physinfo_get(&host) == 0 && n > host.nr_cpus) {
+        return fail("You are overcommmitting! You have %u physical CPUs and want %lu vCPUs! "
+                    "Aborting, use --ignore-host to continue",
+                    host.nr_cpus, n);
+    }
+    if (n < 1 || n > info.max_vcpu_id + 1) {
+        return fail("%lu vcpus: %s has 1 to %u (EINVAL)", n, d->name, info.max_vcpu_id + 1);
+    }
+    return availability_write(d->domid, info.max_vcpu_id + 1, n);
+}
+
+const struct command cmd_vcpu_set = {
+    .name = "vcpu-set",
+    .usage = "[-i] DOMAIN N",
+    .help = "how many vcpus of a domain shall be up; it must do it itself",
+    .run = run_vcpu_set,
+};
+
+/* ---- sched-credit ---- */
+
+struct credit_options {
+    const char *domain, *pool;
+    bool pool_params;
+    long weight, cap, tslice, ratelimit, delay; /* -1: not given */
+};
+
+static long domain_credit(domid_t domid, uint32_t cmd, struct xen_domctl_sched_credit *p)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = domid };
+    long rc;
+
+    op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT;
+    op.u.scheduler_op.cmd = cmd;
+    op.u.scheduler_op.u.credit = *p;
+    rc = domctl(&op);
+    *p = op.u.scheduler_op.u.credit;
+    return rc;
+}
+
+static long pool_credit(uint32_t pool, uint32_t cmd, struct xen_sysctl_credit_schedule *p)
+{
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_scheduler_op };
+    long rc;
+
+    op.u.scheduler_op.cpupool_id = pool;
+    op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT;
+    op.u.scheduler_op.cmd = cmd;
+    op.u.scheduler_op.u.sched_credit = *p;
+    rc = sysctl(&op);
+    *p = op.u.scheduler_op.u.sched_credit;
+    return rc;
+}
+
+static void credit_header(void)
+{
+    out("%-33s %4s %6s %4s\n", "Name", "ID", "Weight", "Cap");
+}
+
+static long credit_line(domid_t domid)
+{
+    struct xen_domctl_sched_credit p = { 0 };
+    long rc = domain_credit(domid, XEN_DOMCTL_SCHEDOP_getinfo, &p);
+
+    if (rc == 0) {
+        out("%-33s %4d %6d %4d\n", domid_name(domid), domid, p.weight, p.cap);
+    }
+    return rc;
+}
+
+static int credit_domain(const struct credit_options *c)
+{
+    struct xen_domctl_sched_credit p = { 0 };
+    const struct domain *d = domain_named(c->domain);
+    long rc;
+
+    if (!d) {
+        return 1;
+    }
+    rc = domain_credit(d->domid, XEN_DOMCTL_SCHEDOP_getinfo, &p);
+    if (rc) {
+        return fail_errno(rc, "%s: parameters of the credit scheduler", d->name);
+    }
+    if (c->weight < 0 && c->cap < 0) {
+        credit_header();
+        credit_line(d->domid);
+        return 0;
+    }
+    p.weight = c->weight < 0 ? p.weight : (uint16_t)c->weight;
+    p.cap = c->cap < 0 ? p.cap : (uint16_t)c->cap;
+    rc = domain_credit(d->domid, XEN_DOMCTL_SCHEDOP_putinfo, &p);
+    return rc ? fail_errno(rc, "%s: weight %u, cap %u", d->name, p.weight, p.cap) : 0;
+}
+
+static void pool_line(uint32_t pool)
+{
+    struct xen_sysctl_credit_schedule p = { 0 };
+
+    if (pool_credit(pool, XEN_SYSCTL_SCHEDOP_getinfo, &p)) {
+        out("Cpupool %s: [sched params unavailable]\n", cpupool_name(pool));
+        return;
+    }
+    out("Cpupool %s: tslice=%ums ratelimit=%uus migration-delay=%uus\n", cpupool_name(pool),
+        p.tslice_ms, p.ratelimit_us, p.vcpu_migr_delay_us);
+}
+
+static int pool_set(uint32_t pool, const struct credit_options *c)
+{
+    struct xen_sysctl_credit_schedule p = { 0 };
+    long rc = pool_credit(pool, XEN_SYSCTL_SCHEDOP_getinfo, &p);
+
+    if (rc == 0) {
+        p.tslice_ms = c->tslice < 0 ? p.tslice_ms : (uint32_t)c->tslice;
+        p.ratelimit_us = c->ratelimit < 0 ? p.ratelimit_us : (uint32_t)c->ratelimit;
+        p.vcpu_migr_delay_us = c->delay < 0 ? p.vcpu_migr_delay_us : (uint32_t)c->delay;
+        rc = pool_credit(pool, XEN_SYSCTL_SCHEDOP_putinfo, &p);
+    }
+    return rc ? fail_errno(rc, "%s: parameters of the credit scheduler", cpupool_name(pool)) : 0;
+}
+
+static void pool_domains(uint32_t pool)
+{
+    struct xen_domctl_getdomaininfo *list;
+    long n = domain_infos(&list);
+
+    credit_header();
+    for (long i = 0; i < n; i++) {
+        if (list[i].cpupool == pool) {
+            credit_line(list[i].domain);
+        }
+    }
+    if (n >= 0) {
+        release(list);
+    }
+}
+
+/* All pools that this scheduler runs, or the one that is named. */
+static int credit_pools(const struct credit_options *c)
+{
+    bool set = c->tslice >= 0 || c->ratelimit >= 0 || c->delay >= 0;
+    struct xen_sysctl_cpupool_op info;
+    bool found = !c->pool;
+    int status = 0;
+    long rc;
+
+    for (uint32_t id = 0; (rc = cpupool_info(id, &info, NULL)) == 0; id = info.cpupool_id + 1) {
+        if (c->pool && strcmp(cpupool_name(info.cpupool_id), c->pool) != 0) {
+            continue;
+        }
+        found = true;
+        if (info.sched_id != XEN_SCHEDULER_CREDIT) {
+            continue;
+        }
+        if (set) {
+            status |= pool_set(info.cpupool_id, c);
+            continue;
+        }
+        pool_line(info.cpupool_id);
+        if (!c->pool_params) {
+            pool_domains(info.cpupool_id);
+        }
+    }
+    if (rc && rc != -XEN_ENOENT && rc != -XEN_ESRCH) {
+        return fail_errno(rc, "list of cpupools");
+    }
+    return found ? status : fail("unknown cpupool '%s' (ENOENT)", c->pool);
+}
+
+/* False: a bad value. */
+static bool credit_option(struct credit_options *c, int letter, const char *value)
+{
+    uint64_t n = 0;
+
+    if (letter == 'd' || letter == 'p') {
+        *(letter == 'd' ? &c->domain : &c->pool) = value;
+        return true;
+    }
+    if (letter == 's') {
+        c->pool_params = true;
+        return true;
+    }
+    if (!number_parse(value, letter == 'w' || letter == 'c' ? UINT16_MAX : INT32_MAX, &n)) {
+        fail("%s: not a number, or too large (EINVAL)", value);
+        return false;
+    }
+    switch (letter) {
+    case 'w':
+        c->weight = (long)n;
+        break;
+    case 'c':
+        c->cap = (long)n;
+        break;
+    case 't':
+        c->tslice = (long)n;
+        break;
+    case 'r':
+        c->ratelimit = (long)n;
+        break;
+    default:
+        c->delay = (long)n;
+        break;
+    }
+    return true;
+}
+
+static int run_sched_credit(int argc, char **argv)
+{
+    struct credit_options c = {
+        .weight = -1, .cap = -1, .tslice = -1, .ratelimit = -1, .delay = -1
+    };
+    struct options o;
+    int letter;
+
+    options_init(&o, argc, argv, "d:w:c:p:t:r:m:s",
+                 "domain=d weight=w cap=c schedparam=s tslice_ms=t ratelimit_us=r cpupool=p "
+                 "migration_delay_us=m");
+    while ((letter = options_next(&o))) {
+        if (letter == '?') {
+            return USAGE;
+        }
+        if (!credit_option(&c, letter, o.value)) {
+            return USAGE;
+        }
+    }
+    if (o.nr_rest) {
+        return USAGE;
+    }
+    if (c.domain && (c.pool || c.pool_params)) {
+        return fail("Specifying a cpupool or schedparam is not allowed with domain options. "
+                    "(EINVAL)");
+    }
+    if (!c.domain && (c.weight >= 0 || c.cap >= 0)) {
+        return fail("Must specify a domain. (EINVAL)");
+    }
+    if (!c.pool_params && (c.tslice >= 0 || c.ratelimit >= 0 || c.delay >= 0)) {
+        return fail("-t, -r and -m go with -s (EINVAL)");
+    }
+    return c.domain ? credit_domain(&c) : credit_pools(&c);
+}
+
+const struct command cmd_sched_credit = {
+    .name = "sched-credit",
+    .usage = "[-d DOMAIN [-w WEIGHT] [-c CAP]] [-s [-t TSLICE] [-r RATELIMIT] [-m DELAY]] "
+             "[-p CPUPOOL]",
+    .help = "weights and caps of domains, parameters of the credit scheduler",
+    .run = run_sched_credit,
+};

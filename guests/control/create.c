@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * create.c - makes a domain from its file: looks whether it can be, has the hypervisor make it,
+ * sets what it may use, builds it, connects its console and store. Each step has a name, which the
+ * message shows when it fails; then all of it is taken back. It owns nothing that outlives a call.
+ */
+#include "domains.h"
+
+#define EVENT_PORTS_MAX 1023u
+/* The hypervisor's own part of a domain, so that we say that it is too much, and not it half-way.
+ */
+#define OVERHEAD_PAGES 64u
+#define OVERHEAD_PAGES_VCPU 16u
+#define WHY_SIZE 192u
+
+struct create {
+    const struct config *c;
+    struct domain *d;
+    const struct file *kernel, *ramdisk;
+    struct xen_sysctl_cpupool_op pool;
+    xen_domain_handle_t uuid;
+    char vm[48]; /* "/vm/UUID" */
+    evtchn_port_t console_port, store_port;
+    struct build_result built;
+    char why[WHY_SIZE]; /* what the builder says */
+    const char *step;   /* what a step is at, when its name doesn't tell */
+};
+
+/* ---- looking ---- */
+
+static long find_files(struct create *n)
+{
+    n->kernel = file_find(n->c->kernel);
+    if (!n->kernel) {
+        fmt_snprintf(n->why, WHY_SIZE, "kernel %s: no such file", n->c->kernel);
+        return -XEN_ENOENT;
+    }
+    if (!n->c->ramdisk[0]) {
+        return 0;
+    }
+    n->ramdisk = file_find(n->c->ramdisk);
+    if (!n->ramdisk) {
+        fmt_snprintf(n->why, WHY_SIZE, "ramdisk %s: no such file", n->c->ramdisk);
+        return -XEN_ENOENT;
+    }
+    return 0;
+}
+
+static long check_name(struct create *n)
+{
+    const char *wrong = domain_name_wrong(n->c->name);
+    const struct domain *other = domain_lookup(n->c->name);
+
+    if (wrong) {
+        fmt_snprintf(n->why, WHY_SIZE, "the name %s", wrong);
+        return -XEN_EINVAL;
+    }
+    if (other) {
+        fmt_snprintf(n->why, WHY_SIZE, "domain %u has that name", other->domid);
+        return -XEN_EEXIST;
+    }
+    return 0;
+}
+
+static long find_pool(struct create *n)
+{
+    const char *wanted = n->c->pool[0] ? n->c->pool : cpupool_name(0);
+    char number[12];
+
+    for (uint32_t id = 0; cpupool_info(id, &n->pool, NULL) == 0; id = n->pool.cpupool_id + 1) {
+        fmt_snprintf(number, sizeof(number), "%u", n->pool.cpupool_id);
+        if (strcmp(cpupool_name(n->pool.cpupool_id), wanted) == 0 || strcmp(number, wanted) == 0) {
+            return 0;
+        }
+    }
+    fmt_snprintf(n->why, WHY_SIZE, "pool %s: no such cpupool", wanted);
+    return -XEN_ENOENT;
+}
+
+static long check_memory(struct create *n)
+{
+    struct xen_sysctl_physinfo info;
+    uint64_t wanted, overhead = OVERHEAD_PAGES + OVERHEAD_PAGES_VCPU * n->c->maxvcpus;
+    long rc = physinfo_get(&info);
+
+    if (rc) {
+        return rc;
+    }
+    wanted = n->c->memory_kb / 4 + overhead;
+    if (wanted > info.free_pages) {
+        fmt_snprintf(n->why, WHY_SIZE,
+                     "not enough free memory: it needs %lu KiB and %lu KiB for the hypervisor's "
+                     "part, %lu KiB are free",
+                     n->c->memory_kb, overhead * 4, info.free_pages * 4);
+        return -XEN_ENOMEM;
+    }
+    return 0;
+}
+
+/* ---- making ---- */
+
+static void make_uuid(struct create *n)
+{
+    static uint64_t state;
+    const uint8_t *u = n->uuid;
+
+    for (size_t i = 0; i < sizeof(n->uuid); i++) {
+        state += rdtsc() ^ clock_now();
+        state = (state ^ state >> 29) * 0xbf58476d1ce4e5b9UL;
+        n->uuid[i] = (uint8_t)(state >> 32);
+    }
+    n->uuid[6] = (uint8_t)((n->uuid[6] & 0x0f) | 0x40); /* version 4: random */
+    n->uuid[8] = (uint8_t)((n->uuid[8] & 0x3f) | 0x80);
+    fmt_snprintf(n->vm, sizeof(n->vm),
+                 "/vm/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
+                 u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+                 u[14], u[15]);
+}
+
+/* The newest version of grant tables that the hypervisor says it has. */
+static uint32_t grant_version(void)
+{
+    struct xen_sysctl_physinfo info;
+
+    return physinfo_get(&info) == 0 && info.capabilities & XEN_SYSCTL_PHYSCAP_gnttab_v2 ? 2 : 1;
+}
+
+static long make_domain(struct create *n)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_createdomain, .domain = DOMID_INVALID };
+    struct xen_domctl_createdomain *create = &op.u.createdomain;
+    long rc;
+
+    make_uuid(n);
+    memcpy(create->handle, n->uuid, sizeof(n->uuid));
+    create->max_vcpus = n->c->maxvcpus;
+    create->max_evtchn_port = EVENT_PORTS_MAX;
+    create->max_grant_frames = -1;
+    create->max_maptrack_frames = -1;
+    create->grant_opts = XEN_DOMCTL_GRANT_version(grant_version());
+    create->cpupool_id = n->pool.cpupool_id;
+    rc = domctl(&op);
+    if (rc == 0) {
+        n->d->domid = op.domain;
+        domain_add(n->d);
+        domain_tell_name(op.domain, n->c->name);
+    }
+    return rc;
+}
+
+static long set_vcpus(struct create *n)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_max_vcpus, .domain = n->d->domid };
+
+    op.u.max_vcpus.max = n->c->maxvcpus;
+    return domctl(&op);
+}
+
+static long set_max_memory(struct create *n)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_max_mem, .domain = n->d->domid };
+
+    op.u.max_mem.max_memkb = n->c->maxmem_kb;
+    return domctl(&op);
+}
+
+static long set_affinity(struct create *n, unsigned int vcpu, uint32_t flag,
+                         const struct cpu_map *wanted)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = n->d->domid };
+    struct cpu_map map = *wanted;
+
+    op.u.vcpuaffinity.vcpu = vcpu;
+    op.u.vcpuaffinity.flags = flag;
+    cpu_bitmap(flag == XEN_VCPUAFFINITY_HARD ? &op.u.vcpuaffinity.cpumap_hard
+                                             : &op.u.vcpuaffinity.cpumap_soft,
+               &map);
+    return domctl(&op);
+}
+
+static long set_affinities(struct create *n)
+{
+    long rc = 0;
+
+    for (unsigned int v = 0; v < n->c->maxvcpus && rc == 0; v++) {
+        if (n->c->hard_given) {
+            rc = set_affinity(n, v, XEN_VCPUAFFINITY_HARD, &n->c->hard[v]);
+        }
+        if (rc) {
+            n->step = "pinning its vcpus (are the CPUs of \"cpus\" in its pool?)";
+        } else if (n->c->soft_given) {
+            rc = set_affinity(n, v, XEN_VCPUAFFINITY_SOFT, &n->c->soft[v]);
+        }
+    }
+    return rc;
+}
+
+static long set_share(struct create *n)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = n->d->domid };
+    struct xen_domctl_scheduler_op *s = &op.u.scheduler_op;
+    long rc;
+
+    if (!n->c->weight && n->c->cap < 0) {
+        return 0;
+    }
+    s->sched_id = n->pool.sched_id;
+    s->cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+    rc = domctl(&op);
+    if (rc) {
+        return rc;
+    }
+    /* credit's and credit2's parameters have one shape */
+    if (n->c->weight) {
+        s->u.credit.weight = (uint16_t)n->c->weight;
+    }
+    if (n->c->cap >= 0) {
+        s->u.credit.cap = (uint16_t)n->c->cap;
+    }
+    s->cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+    return domctl(&op);
+}
+
+static long make_port(struct create *n, evtchn_port_t *port)
+{
+    struct evtchn_alloc_unbound op = { .dom = n->d->domid, .remote_dom = 0 };
+    long rc = event_op(EVTCHNOP_alloc_unbound, &op);
+
+    *port = op.port;
+    return rc;
+}
+
+static long make_ports(struct create *n)
+{
+    long rc = make_port(n, &n->store_port);
+
+    return rc ? rc : make_port(n, &n->console_port);
+}
+
+static long build(struct create *n)
+{
+    struct build_args args = {
+        .domid = n->d->domid,
+        .config = n->c,
+        .kernel = n->kernel,
+        .ramdisk = n->ramdisk,
+        .console_port = n->console_port,
+        .store_port = n->store_port,
+    };
+
+    return domain_build(&args, &n->built, n->why, WHY_SIZE);
+}
+
+/* ---- connecting ---- */
+
+static long open_console(struct create *n)
+{
+    return console_open(n->d, n->built.console_mfn, n->console_port);
+}
+
+static long open_store(struct create *n)
+{
+    return store_open(n->d, n->built.store_mfn, n->store_port);
+}
+
+/* A number, at /local/domain/N/path. */
+static long write_number(struct create *n, const char *path, uint64_t value)
+{
+    char text[24];
+
+    fmt_snprintf(text, sizeof(text), "%lu", value);
+    return store_printf(text, "/local/domain/%u/%s", n->d->domid, path);
+}
+
+static long write_text(struct create *n, const char *path, const char *value)
+{
+    return store_printf(value, "/local/domain/%u/%s", n->d->domid, path);
+}
+
+static long write_cpus(struct create *n)
+{
+    long rc = 0;
+
+    for (unsigned int v = 0; v < n->c->maxvcpus && rc == 0; v++) {
+        rc = store_printf(v < n->c->vcpus ? "online" : "offline",
+                          "/local/domain/%u/cpu/%u/availability", n->d->domid, v);
+    }
+    return rc;
+}
+
+/* What a guest expects to find, as Xen's tools leave it. The path to /vm comes first, for that is
+ * how domain_destroy finds it. */
+static long write_store(struct create *n)
+{
+    const struct {
+        const char *path, *value;
+    } texts[] = {
+        { "vm", n->vm },
+        { "name", n->c->name },
+        { "console/type", "xenconsoled" },
+        { "control/shutdown", "" },
+        { "device", "" },
+        { "data", "" },
+    };
+    const struct {
+        const char *path;
+        uint64_t value;
+    } numbers[] = {
+        { "domid", n->d->domid },
+        { "memory/target", n->c->memory_kb },
+        { "memory/static-max", n->c->maxmem_kb },
+        { "console/ring-ref", n->built.console_mfn },
+        { "console/port", n->console_port },
+        { "store/ring-ref", n->built.store_mfn },
+        { "store/port", n->store_port },
+    };
+    long rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts) && rc == 0; i++) {
+        rc = write_text(n, texts[i].path, texts[i].value);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(numbers) && rc == 0; i++) {
+        rc = write_number(n, numbers[i].path, numbers[i].value);
+    }
+    rc = rc ? rc : write_cpus(n);
+    rc = rc ? rc : store_printf(n->c->name, "%s/name", n->vm);
+    return rc ? rc : store_printf(n->vm + 4, "%s/uuid", n->vm);
+}
+
+/* ---- all of it ---- */
+
+static const struct {
+    const char *what;
+    long (*run)(struct create *n);
+} looks[] = {
+    { "its name", check_name },
+    { "its files", find_files },
+    { "its pool", find_pool },
+    { "its memory", check_memory },
+}, steps[] = {
+    { "creating it", make_domain },
+    { "giving it vcpus", set_vcpus },
+    { "setting its limit of memory", set_max_memory },
+    { "setting where its vcpus run", set_affinities },
+    { "setting its weight and cap", set_share },
+    { "making its event channels", make_ports },
+    { "building it", build },
+    { "opening its console", open_console },
+    { "opening its store", open_store },
+    { "writing its part of the store", write_store },
+};
+
+/* The message of a step that failed. */
+static void complain(struct create *n, long rc, const char *what)
+{
+    if (n->why[0]) {
+        fail("%s: %s", n->c->name, n->why);
+    } else {
+        fail_errno(rc, "%s: %s", n->c->name, n->step ? n->step : what);
+    }
+}
+
+static long look(struct create *n)
+{
+    long rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(looks) && rc == 0; i++) {
+        rc = looks[i].run(n);
+        if (rc) {
+            complain(n, rc, looks[i].what);
+        }
+    }
+    return rc;
+}
+
+static long run_steps(struct create *n, bool paused)
+{
+    long rc = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(steps) && rc == 0; i++) {
+        rc = steps[i].run(n);
+        if (rc) {
+            complain(n, rc, steps[i].what);
+        }
+    }
+    if (rc == 0 && !paused) {
+        rc = domctl_simple(XEN_DOMCTL_unpausedomain, n->d->domid);
+        if (rc) {
+            complain(n, rc, "starting it");
+        }
+    }
+    return rc;
+}
+
+/* Takes back what a failed run of the steps made. */
+static void take_back(struct create *n, bool added)
+{
+    long rc;
+
+    if (!added) {
+        release(n->d->config);
+        release(n->d);
+        return;
+    }
+    rc = domain_destroy(n->d);
+    if (rc) {
+        fail_errno(rc, "%s: taking domain %u back", n->c->name, n->d->domid);
+    }
+}
+
+static long create(struct create *n, bool paused)
+{
+    long rc = look(n);
+
+    if (rc) {
+        return rc;
+    }
+    n->d = allocate(sizeof(*n->d));
+    if (n->d) {
+        n->d->config = allocate(sizeof(*n->c));
+        n->d->domid = DOMID_INVALID;
+    }
+    if (!n->d || !n->d->config) {
+        release(n->d);
+        complain(n, -XEN_ENOMEM, "the control domain's record of it");
+        return -XEN_ENOMEM;
+    }
+    str_copy(n->d->name, n->c->name, sizeof(n->d->name));
+    memcpy(n->d->config, n->c, sizeof(*n->c));
+    rc = run_steps(n, paused);
+    if (rc) {
+        take_back(n, n->d->domid != DOMID_INVALID);
+    }
+    return rc;
+}
+
+long domain_create(const struct config *c, bool paused, domid_t *domid)
+{
+    struct create *n = allocate(sizeof(*n));
+    long rc;
+
+    if (!n) {
+        fail_errno(-XEN_ENOMEM, "%s: the control domain's work on it", c->name);
+        return -XEN_ENOMEM;
+    }
+    n->c = c;
+    rc = create(n, paused);
+    if (rc == 0) {
+        n->d->started = clock_now();
+        *domid = n->d->domid;
+    }
+    release(n);
+    return rc;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* domains.h - what create.c needs of domains.c beyond control.h. */
+#pragma once
+
+#include "shell.h"
+
+/* Into the list; from then on domain_destroy takes it out and releases it and its config. */
+void domain_add(struct domain *d);
+/* Tells the hypervisor, for its messages; on others than tarn nothing happens. */
+void domain_tell_name(domid_t domid, const char *name);
+/* store_write at a path that is printed. */
+long store_printf(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hyper.c - questions and orders to the hypervisor (domctl, sysctl) in the shape in which commands
+ * want them, and the names of errors. Nothing is cached but the CPUs' nodes.
+ */
+#include "shell.h"
+
+long domctl(struct xen_domctl *op)
+{
+    op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    return hypercall(__HYPERVISOR_domctl, ARG(op), 0, 0, 0, 0);
+}
+
+long sysctl(struct xen_sysctl *op)
+{
+    op->interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    return hypercall(__HYPERVISOR_sysctl, ARG(op), 0, 0, 0, 0);
+}
+
+long domctl_simple(uint32_t cmd, domid_t domid)
+{
+    struct xen_domctl op = { .cmd = cmd, .domain = domid };
+
+    return domctl(&op);
+}
+
+const char *error_name(long rc)
+{
+    static const struct {
+        int value;
+        const char *name;
+    } names[] = {
+#define XEN_ERRNO(name, value) { value, #name },
+#include <xen/errno.h>
+    };
+    static char other[24];
+
+    rc = rc < 0 ? -rc : rc;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i].value == rc) {
+            return names[i].name;
+        }
+    }
+    fmt_snprintf(other, sizeof(other), "%ld", rc);
+    return other;
+}
+
+const char *error_text(long rc)
+{
+    static const struct {
+        int value;
+        const char *text;
+    } texts[] = {
+        { XEN_EPERM, "not permitted" },      { XEN_ENOENT, "not there" },
+        { XEN_ESRCH, "no such domain" },     { XEN_EIO, "input or output failed" },
+        { XEN_E2BIG, "too long" },           { XEN_EAGAIN, "try again" },
+        { XEN_ENOMEM, "out of memory" },     { XEN_EACCES, "not allowed" },
+        { XEN_EFAULT, "bad address" },       { XEN_EBUSY, "busy" },
+        { XEN_EEXIST, "exists already" },    { XEN_ENODEV, "no such device" },
+        { XEN_EINVAL, "invalid argument" },  { XEN_ENOSPC, "no room left" },
+        { XEN_ERANGE, "out of range" },      { XEN_ENOSYS, "the hypervisor does not have it" },
+        { XEN_EOPNOTSUPP, "not supported" }, { XEN_ENODATA, "no data" },
+        { XEN_EOVERFLOW, "too large" },
+    };
+
+    rc = rc < 0 ? -rc : rc;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        if (texts[i].value == rc) {
+            return texts[i].text;
+        }
+    }
+    return "failed";
+}
+
+static long infos_read(domid_t first, struct xen_domctl_getdomaininfo *list, uint32_t max)
+{
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_getdomaininfolist };
+    long rc;
+
+    op.u.getdomaininfolist.first_domain = first;
+    op.u.getdomaininfolist.max_domains = max;
+    set_xen_guest_handle(op.u.getdomaininfolist.buffer, list);
+    rc = sysctl(&op);
+    return rc < 0 ? rc : (long)op.u.getdomaininfolist.num_domains;
+}
+
+/* Twice as much room until it was enough. */
+long domain_infos(struct xen_domctl_getdomaininfo **list)
+{
+    for (uint32_t room = 16;; room *= 2) {
+        long n;
+
+        *list = allocate(room * sizeof(**list));
+        if (!*list) {
+            return -XEN_ENOMEM;
+        }
+        n = infos_read(0, *list, room);
+        if (n >= 0 && n < (long)room) {
+            return n;
+        }
+        release(*list);
+        *list = NULL;
+        if (n < 0) {
+            return n;
+        }
+    }
+}
+
+long domain_info(domid_t domid, struct xen_domctl_getdomaininfo *info)
+{
+    long n = infos_read(domid, info, 1);
+
+    if (n < 0) {
+        return n;
+    }
+    return n == 1 && info->domain == domid ? 0 : -XEN_ESRCH;
+}
+
+const char *domid_name(domid_t domid)
+{
+    const struct domain *d = domain_by_id(domid);
+
+    return d ? d->name : "(null)";
+}
+
+long physinfo_get(struct xen_sysctl_physinfo *info)
+{
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_physinfo };
+    long rc = sysctl(&op);
+
+    *info = op.u.physinfo;
+    return rc;
+}
+
+unsigned int cpus_max(void)
+{
+    struct xen_sysctl_physinfo info;
+
+    return physinfo_get(&info) ? 1 : MIN(info.max_cpu_id + 1, CPUS_MAX);
+}
+
+void cpu_bitmap(struct xenctl_bitmap *bitmap, struct cpu_map *map)
+{
+    bitmap->nr_bits = CPUS_MAX;
+    set_xen_guest_handle(bitmap->bitmap, (uint8_t *)map->bits);
+}
+
+const char *scheduler_name(uint32_t sched_id)
+{
+    switch (sched_id) {
+    case XEN_SCHEDULER_CREDIT:
+        return "credit";
+    case XEN_SCHEDULER_CREDIT2:
+        return "credit2";
+    case XEN_SCHEDULER_ARINC653:
+        return "arinc653";
+    case XEN_SCHEDULER_RTDS:
+        return "rtds";
+    case XEN_SCHEDULER_NULL:
+        return "null";
+    default:
+        return "unknown";
+    }
+}
+
+long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpu_map *map)
+{
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
+    struct cpu_map none;
+    long rc;
+
+    map = map ? map : &none;
+    *map = (struct cpu_map){ { 0 } };
+    op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_INFO;
+    op.u.cpupool_op.cpupool_id = id;
+    cpu_bitmap(&op.u.cpupool_op.cpumap, map);
+    rc = sysctl(&op);
+    *info = op.u.cpupool_op;
+    return rc;
+}
+
+const char *cpupool_name(uint32_t id)
+{
+    static char name[NAME_SIZE];
+    const char *stored;
+
+    fmt_snprintf(name, sizeof(name), "/local/pool/%u/name", id);
+    stored = store_read(name);
+    if (stored) {
+        return stored;
+    }
+    fmt_snprintf(name, sizeof(name), "Pool-%u", id);
+    return name;
+}
+
+const struct cpu_host *cpu_host_get(void)
+{
+    static struct xen_sysctl_cputopo topology[CPUS_MAX];
+    static uint32_t node[CPUS_MAX];
+    static struct cpu_host host;
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
+
+    host = (struct cpu_host){ .nr_cpus = cpus_max() };
+    op.u.cputopoinfo.num_cpus = CPUS_MAX;
+    set_xen_guest_handle(op.u.cputopoinfo.cputopo, topology);
+    if (sysctl(&op) == 0) {
+        for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, CPUS_MAX); cpu++) {
+            node[cpu] = topology[cpu].node;
+        }
+        host.node = node;
+    }
+    return &host;
+}

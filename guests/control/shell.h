@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * shell.h - what the shell's and the commands' files share beyond control.h: options, numbers,
+ * keys for a command that reads them, and questions to the hypervisor that several commands ask.
+ */
+#pragma once
+
+#include "control.h"
+
+#define CANCELLED 130 /* status of a command that was broken off */
+
+/* ---- options.c, pure: a command's arguments ---- */
+
+struct options {
+    const char *letters; /* those known, with ':' behind one that takes a value */
+    const char *names;   /* long ones, as "domain=d cpupool=p"; may be NULL */
+    char **argv;
+    int argc;
+    int at;             /* the word that is being looked at */
+    const char *inside; /* further letters of that word */
+    const char *value;  /* of the option that was returned */
+    char **rest;        /* in the end: what is no option, */
+    int nr_rest;        /* and how many of these */
+};
+
+void options_init(struct options *o, int argc, char **argv, const char *letters, const char *names);
+/* Letter of the next option, 0 after the last, '?' when it is unknown or lacks its value. Options
+ * may stand between and behind the other words, up to "--". */
+int options_next(struct options *o);
+/* Decimal or 0x; false: not a number, or above max. */
+bool number_parse(const char *text, uint64_t max, uint64_t *value);
+
+/* ---- text.c, pure ---- */
+
+size_t text_common(const char *a, const char *b); /* length of what both begin with */
+bool text_begins(const char *text, const char *start);
+char *text_find(const char *text, const char *what);
+/* "12.3" of so many tenths, right aligned; buf of 24 bytes at least. */
+const char *tenths_format(char *buf, size_t size, uint64_t tenths);
+/* Nanoseconds as seconds with one decimal, rounded. */
+const char *seconds_format(char *buf, size_t size, uint64_t ns);
+#define SECONDS_SIZE 24u
+
+/* ---- shell.c ---- */
+
+extern bool shell_dry_run, shell_json, shell_verbose; /* xl's -N, -j and -v before a command */
+/* While a command reads keys itself: ^C is one of them then. */
+void shell_raw(bool on);
+int shell_key(void); /* a key for the command that runs on the console, or -1 */
+/* A line of news while nobody's command runs: put before the line that is being edited. */
+void shell_notice(const char *text, size_t len);
+/* The lines of a file, each shown behind the prompt if `show`; the status of the last. */
+int script_run(const char *name, bool show);
+const struct command *command_find(const char *name);
+void commands_print(void); /* all names, in columns */
+
+/* ---- main.c ---- */
+
+/* Ends the machine as soon as what runs has returned. */
+void loop_end(unsigned int reason);
+bool loop_ending(void);
+
+/* ---- hyper.c ---- */
+
+/* A list of all domains, from allocate(); how many or -errno. */
+long domain_infos(struct xen_domctl_getdomaininfo **list);
+long domain_info(domid_t domid, struct xen_domctl_getdomaininfo *info);
+/* NUL of the list's domain, or "(null)" as xl has it. */
+const char *domid_name(domid_t domid);
+long physinfo_get(struct xen_sysctl_physinfo *info);
+/* CPUs that the hypervisor may number, at most CPUS_MAX; 1 when it doesn't say. */
+unsigned int cpus_max(void);
+void cpu_bitmap(struct xenctl_bitmap *bitmap, struct cpu_map *map);
+const char *scheduler_name(uint32_t sched_id);
+/* Pool of this id or a higher one: 0 or -errno. map may be NULL. */
+long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpu_map *map);
+const char *cpupool_name(uint32_t id);
+/* CPUs and their nodes, for cpu_list_parse; the nodes stay valid. */
+const struct cpu_host *cpu_host_get(void);
+
+/* ---- json.c ---- */
+
+void json_bool(bool value);
+
+/* ---- cmd_life.c ---- */
+
+int console_attach(domid_t domid);
+
+/* ---- the commands ---- */
+
+#define COMMANDS(X)                                                                             \
+    X(list)                                                                                     \
+    X(vcpu_list)                                                                                \
+    X(top) X(uptime) X(domid) X(domname) X(create) X(destroy) X(pause) X(unpause) X(shutdown)   \
+        X(reboot) X(rename) X(console) X(vcpu_pin) X(vcpu_set) X(sched_credit) X(info) X(dmesg) \
+            X(debug_keys) X(cpupool_list) X(help) X(echo) X(files) X(sleep) X(exit) X(poweroff) \
+                X(mem_set) X(mem_max) X(fail_allocation) X(life) X(run)
+#define DECLARE(name) extern const struct command cmd_##name;
+COMMANDS(DECLARE)
+#undef DECLARE
