@@ -41,7 +41,7 @@ RUNS = {
     "burn": ("burn", "seconds=2", "", 1, ""),
     "pingpong": ("pingpong", "role=self rounds=2000", "", 2, ""),
     "pingpong-one": ("pingpong", "role=self rounds=2000", "", 1, "dom0_max_vcpus=2 sched=credit"),
-    "conform": ("conform", "", "", 2, "dom0_max_vcpus=2"),
+    "conform": ("conform", "", "", 2, "dom0_max_vcpus=2 sched=credit"),
     "user": ("bad", "fault=user", "", 1, ""),
     "ptwrite": ("bad", "fault=ptwrite", "", 1, ""),
     "pointers": ("bad", "fault=pointers skip=31", "", 1, ""),
