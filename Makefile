@@ -79,7 +79,7 @@ COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging 
 $(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := -Os
 
 .PHONY: all
-all: $(IMAGE) $(GUEST_ELF) ## the hypervisor and all guests
+all: $(IMAGE) $(GUEST_ELF) $$(ARCHIVE) $$(TARN) ## the hypervisor, all guests, the host's program
 
 # Generated files. A change of compiler or flags rebuilds everything.
 $(O)/abi/xen:
@@ -161,14 +161,27 @@ $(ARCHIVE): $(filter-out $(O)/guests/control.elf,$(GUEST_ELF)) $(wildcard guests
 # The host's program
 TARN := $(O)/tools/tarn
 tarn_obj := $(patsubst %.c,$(O)/host/%.o,$(wildcard tools/tarn/*.c) lib/wire.c)
-HOST_CFLAGS := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -Iinclude -Iinclude/public
+HOST_CFLAGS = -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE $(HOST_EXTRA) -Iinclude -Iinclude/public
 $(O)/host/%.o: %.c Makefile $(O)/gen/version.h
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOST_CFLAGS) -I$(O) -MMD -MP -c -o $@ $<
 
 $(TARN): $(tarn_obj)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) -o $@ $^
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOST_EXTRA) -o $@ $^
+
+.PHONY: tools install
+tools: $(TARN) ## the host's program, tarn
+
+# Its images lie under share/tarn as they do in the build folder.
+PREFIX ?= /usr/local
+install: all ## the host's program with man page, completion and images, into DESTDIR and PREFIX
+	$(Q)install -D -m 755 $(TARN) $(DESTDIR)$(PREFIX)/bin/tarn
+	$(Q)install -D -m 644 tools/tarn/tarn.1 $(DESTDIR)$(PREFIX)/share/man/man1/tarn.1
+	$(Q)install -D -m 644 tools/tarn/tarn.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tarn
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tarn $(IMAGE) $(ARCHIVE)
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/tarn/guests $(O)/guests/control.elf
+	$(Q)test ! -e $(O)/tarn.iso || install -m 644 $(O)/tarn.iso $(DESTDIR)$(PREFIX)/share/tarn
 
 # Tests on the host; a test's first lines name the sources that it links: /* sources: a.c b.c */
 # Those with a line /* tsan */ are built and run once more, under the thread sanitizer.

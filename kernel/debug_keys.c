@@ -109,7 +109,7 @@ static void show_ports(struct dump *s, struct domain *d)
     u32 shown = 0;
 
     if (room(s)) {
-        log_always("domain %u (%s): %u ports at most", d->domid, d->name, d->evtchn.nr_ports);
+        log_always("domain %u (%s): event channels", d->domid, d->name);
     }
     for (u32 port = 1; port < atomic_load(&d->evtchn.nr_ports) && shown < PORTS_MAX; port++) {
         char text[128];

@@ -44,10 +44,10 @@ def check_format():
 
 def compile_alone(header):
     if header.startswith("guests/") or header.startswith("include/public/"):
-        command = GUEST_CC
-    elif header.startswith("tests/"):
+        command = GUEST_CC + (["-Iinclude"] if header.startswith("guests/control/") else [])
+    elif header.startswith(("tests/", "tools/")):
         command = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Iinclude", "-Iarch/x86/include",
-                   "-D__XEN_INTERFACE_VERSION__=0x00041100", "-D__XEN_TOOLS__"]
+                   "-Iinclude/public", "-D_GNU_SOURCE", "-D__XEN_INTERFACE_VERSION__=0x00041100", "-D__XEN_TOOLS__"]
     else:
         command = HV_CC
     done = subprocess.run(command + ["-fsyntax-only", "-x", "c", "-"], text=True, capture_output=True,

@@ -36,8 +36,7 @@ static const struct {
     { "memory", check_memory },     { "mmu", check_mmu },
     { "segments", check_segments }, { "traps", check_traps },
     { "misc", check_misc },         { "privileged", check_privileged },
-    { "domctl", check_domctl },
-    { "sysctl", check_sysctl },
+    { "domctl", check_domctl },     { "sysctl", check_sysctl },
 };
 
 const char *guest_main(void)

@@ -14,15 +14,18 @@ struct attachment {
 };
 #define DETACH 0x1d
 
-static void attachment_output(struct domain *d, struct attachment *a)
+/* d is NULL: what it said last is still kept. */
+static void attachment_output(const struct domain *d, struct attachment *a)
 {
     static char text[1024];
     size_t n;
 
-    while ((n = console_read(d, &a->position, text, sizeof(text))) > 0) {
+    do {
+        n = d ? console_read(d, &a->position, text, sizeof(text))
+              : console_read_closed(a->domid, &a->position, text, sizeof(text));
         out_bytes(text, n);
         a->position += n;
-    }
+    } while (n);
 }
 
 static bool attachment_over(void *arg)
@@ -32,6 +35,7 @@ static bool attachment_over(void *arg)
     int key;
 
     if (!d || !d->console) {
+        attachment_output(NULL, a);
         return true;
     }
     attachment_output(d, a);
@@ -403,29 +407,47 @@ const struct command cmd_rename = {
 
 struct waiting {
     domid_t domid[WAIT_MAX];
+    bool down[WAIT_MAX]; /* found so by the look before */
     unsigned int n;
 };
 
-/* Takes those off the list that are gone or have shut down. */
+/* False: it is still there. One that has shut down counts at the second look only: before that it
+ * may be on its way to being destroyed. */
+static bool one_down(struct waiting *w, unsigned int i)
+{
+    struct xen_domctl_getdomaininfo info;
+
+    if (domain_info(w->domid[i], &info)) {
+        err("Domain %d has been destroyed\n", w->domid[i]);
+        return true;
+    }
+    if (!(info.flags & XEN_DOMINF_shutdown)) {
+        return false;
+    }
+    if (!w->down[i]) {
+        w->down[i] = true;
+        return false;
+    }
+    err("Domain %d has been shut down, reason code %d\n", w->domid[i],
+        info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+    return true;
+}
+
+/* Takes those off the list that are. */
 static bool all_down(void *arg)
 {
     struct waiting *w = arg;
 
     for (unsigned int i = 0; i < w->n;) {
-        struct xen_domctl_getdomaininfo info;
-
-        if (domain_info(w->domid[i], &info)) {
-            err("Domain %d has been destroyed\n", w->domid[i]);
-        } else if (info.flags & XEN_DOMINF_shutdown) {
-            err("Domain %d has been shut down, reason code %d\n", w->domid[i],
-                info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+        if (one_down(w, i)) {
+            w->n--;
+            w->domid[i] = w->domid[w->n];
+            w->down[i] = w->down[w->n];
         } else {
             i++;
-            continue;
         }
-        w->domid[i] = w->domid[--w->n];
     }
-    loop_look_at(clock_now() + 100 * MS);
+    loop_look_at(clock_now() + 50 * MS);
     return w->n == 0;
 }
 

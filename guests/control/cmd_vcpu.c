@@ -337,6 +337,10 @@ static bool credit_option(struct credit_options *c, int letter, const char *valu
     }
     switch (letter) {
     case 'w':
+        if (n == 0) {
+            fail("weight 0: it is 1 to %u (EINVAL)", UINT16_MAX);
+            return false;
+        }
         c->weight = (long)n;
         break;
     case 'c':

@@ -37,7 +37,8 @@ enum {
 #define FIFO 16
 
 #define STUCK (1 * SEC)
-#define SHORT_WAIT (200 * US)
+#define MORE_WAIT (2 * MS)
+#define NAP (5 * US)
 
 static uint8_t in(uint16_t port)
 {
@@ -107,13 +108,24 @@ static size_t waiting(void)
     return cause == IIR_TIMEOUT || (in(LSR)&LSR_DATA) ? 1 : 0;
 }
 
-/* The same, but gives them a moment to become many when many are to come. */
+static void nap(void)
+{
+    struct sched_poll poll = { .nr_ports = 0, .timeout = clock_now() + NAP };
+
+    sched_op(SCHEDOP_poll, &poll);
+}
+
+/*
+ * The same, but gives them a moment to become many when many are to come. To nap beats to spin: an
+ * emulator refills the port in a thread of its own, which needs the processor and to be woken.
+ */
 static size_t await(size_t more)
 {
-    uint64_t deadline = clock_now() + SHORT_WAIT;
+    uint64_t deadline = clock_now() + MORE_WAIT;
     size_t n = waiting();
 
     while (n < TRIGGER && more >= TRIGGER && clock_now() < deadline) {
+        nap();
         n = waiting();
     }
     return n;

@@ -45,9 +45,9 @@ enum { STREAM_OUT = 1, STREAM_ERROR = 2 };
 struct session {
     const char *name; /* "console", "wire", "script" */
     void (*write)(struct session *s, int stream, const char *text, size_t len);
-    bool tty;          /* a person sits there: colours of status are fine, prompts are shown */
-    bool cancelled;    /* Ctrl-C, or WIRE_CANCEL: waiting commands give up */
-    bool busy;         /* runs a command */
+    bool tty;            /* a person sits there: colours of status are fine, prompts are shown */
+    bool cancelled;      /* Ctrl-C, or WIRE_CANCEL: waiting commands give up */
+    bool busy;           /* runs a command */
     const char *command; /* name of the command that runs, for fail() */
     int status;          /* of the command before: $? */
 };
@@ -78,11 +78,12 @@ void loop_look_at(uint64_t time);
 
 struct command {
     const char *name;
-    const char *usage; /* arguments only, e.g. "[-n] FILE [KEY=VALUE...]" */
-    const char *help;  /* one line */
+    const char *usage;                 /* arguments only, e.g. "[-n] FILE [KEY=VALUE...]" */
+    const char *help;                  /* one line */
     int (*run)(int argc, char **argv); /* status; argv[0] is the command's full name */
 };
-#define USAGE 2 /* a run function returns this after a wrong argument: the usage is shown, `$?` is 2 */
+#define USAGE \
+    2 /* a run function returns this after a wrong argument: the usage is shown, `$?` is 2 */
 extern const struct command *const commands[]; /* NULL-terminated, commands.c */
 /* Words of a command: an optional leading "xl", an unambiguous prefix. Returns its status. */
 int command_run(struct session *s, int argc, char **argv);
@@ -159,7 +160,7 @@ struct build_result {
 struct build_args {
     domid_t domid;
     const struct config *config;
-    const struct file *kernel, *ramdisk; /* ramdisk may be NULL */
+    const struct file *kernel, *ramdisk;    /* ramdisk may be NULL */
     evtchn_port_t console_port, store_port; /* the new domain's ports */
 };
 /* 0 or -errno, after why[] was filled with what is wrong ("kernel hello.elf: not an ELF file"). */
@@ -173,7 +174,8 @@ long domain_build(const struct build_args *args, struct build_result *result, ch
 long console_open(struct domain *d, uint64_t mfn, evtchn_port_t remote_port);
 void console_close(struct domain *d); /* takes the last output out first */
 void consoles_service(void);
-/* Output from `position` on (~0: as far back as there is); how many bytes; *position: of the first. */
+/* Output from `position` on (~0: as far back as there is); how many bytes; *position: of the first.
+ */
 size_t console_read(const struct domain *d, uint64_t *position, char *buf, size_t size);
 /* Likewise for a domain whose console was among the last few that were closed: 0 if it wasn't. */
 size_t console_read_closed(domid_t domid, uint64_t *position, char *buf, size_t size);

@@ -4,7 +4,7 @@
 
 #include "layout.h"
 
-#define PAGES(bytes) (((bytes) + 4095) / 4096)
+#define PAGES(bytes) ((bytes) / 4096 + ((bytes) % 4096 != 0))
 #define PAGES_MAX (1UL << 32)
 #define SPARE (512UL << 10)
 #define MAP_ALIGN (4UL << 20)

@@ -229,14 +229,27 @@ static void heap_extend(uint64_t to)
     block_insert(b);
 }
 
+/* The free block that the heap ends with, or NULL. */
+static struct block *block_last(void)
+{
+    struct block *last = free_blocks;
+
+    while (last && last->next) {
+        last = last->next;
+    }
+    return last && (char *)last + last->size == heap_end ? last : NULL;
+}
+
 /* Gets more from the hypervisor, enough for a block of this size at the end. */
 static bool heap_grow(size_t size)
 {
+    const struct block *last = block_last();
     uint64_t from = pages_of(heap_end), to;
 
     if (size > nr_pfns * PAGE_SIZE) {
         return false;
     }
+    size -= last ? last->size : 0; /* which is too small, or we would not be here */
     to = MIN(nr_pfns, ALIGN_UP(from + DIV_ROUND_UP(size, PAGE_SIZE), HEAP_STEP_PAGES));
     if ((to - from) * PAGE_SIZE < size || !pages_take(from, to)) {
         return false;
@@ -253,13 +266,10 @@ static bool heap_grow(size_t size)
 /* What the last free block has above the least that the heap keeps goes back. */
 static void heap_shrink(void)
 {
-    struct block *last = free_blocks;
+    struct block *last = block_last();
     uint64_t from, to = pages_of(heap_end);
 
-    while (last && last->next) {
-        last = last->next;
-    }
-    if (!last || (char *)last + last->size != heap_end) {
+    if (!last) {
         return;
     }
     from = ALIGN_UP(pages_of((char *)last + sizeof(*last) + PAGE_SIZE - 1), HEAP_STEP_PAGES);

@@ -3,7 +3,7 @@
  * options.c - a command's options and numbers. Words that are no options are moved to the front of
  * argv in the order in which they came, so that options may stand anywhere. Pure; no locks.
  */
-#include "shell.h"
+#include "options.h"
 
 void options_init(struct options *o, int argc, char **argv, const char *letters, const char *names)
 {
@@ -124,11 +124,11 @@ static unsigned int digit_of(char c)
     return c >= 'a' && c <= 'f' ? (unsigned int)(c - 'a') + 10 : 99;
 }
 
-bool number_parse(const char *text, uint64_t max, uint64_t *value)
+bool number_parse(const char *text, u64 max, u64 *value)
 {
     unsigned int base = text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10;
     const char *p = base == 16 ? text + 2 : text;
-    uint64_t n = 0;
+    u64 n = 0;
 
     if (!*p) {
         return false;

@@ -39,14 +39,14 @@ static size_t columns(const struct readline *r)
     return READLINE_COLUMNS - strlen(r->prompt);
 }
 
-/* Which part is shown: the cursor must be in it. */
+/* Which part is shown: the cursor must be in it. Half of it goes at once, for less to send. */
 static void scroll(struct readline *r)
 {
     if (r->at < r->first) {
         r->first = r->at;
     }
     if (r->at >= r->first + columns(r)) {
-        r->first = r->at - columns(r) + 1;
+        r->first = r->at - columns(r) / 2;
     }
     if (r->len < columns(r)) {
         r->first = 0;

@@ -480,12 +480,14 @@ static void complete(void)
 
 void shell_raw(bool on)
 {
-    raw = on;
+    if (session == &console) {
+        raw = on;
+    }
 }
 
 int shell_key(void)
 {
-    if (keys.head == keys.tail || (session != &console && session != &script)) {
+    if (keys.head == keys.tail || session != &console) {
         return -1;
     }
     return (uint8_t)keys.text[keys.tail++ % KEYS_MAX];

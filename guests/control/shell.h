@@ -1,34 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shell.h - what the shell's and the commands' files share beyond control.h: options, numbers,
- * keys for a command that reads them, and questions to the hypervisor that several commands ask.
+ * shell.h - what the shell's and the commands' files share beyond control.h: keys for a command
+ * that reads them, texts, and questions to the hypervisor that several commands ask.
  */
 #pragma once
 
 #include "control.h"
+#include "options.h"
 
 #define CANCELLED 130 /* status of a command that was broken off */
-
-/* ---- options.c, pure: a command's arguments ---- */
-
-struct options {
-    const char *letters; /* those known, with ':' behind one that takes a value */
-    const char *names;   /* long ones, as "domain=d cpupool=p"; may be NULL */
-    char **argv;
-    int argc;
-    int at;             /* the word that is being looked at */
-    const char *inside; /* further letters of that word */
-    const char *value;  /* of the option that was returned */
-    char **rest;        /* in the end: what is no option, */
-    int nr_rest;        /* and how many of these */
-};
-
-void options_init(struct options *o, int argc, char **argv, const char *letters, const char *names);
-/* Letter of the next option, 0 after the last, '?' when it is unknown or lacks its value. Options
- * may stand between and behind the other words, up to "--". */
-int options_next(struct options *o);
-/* Decimal or 0x; false: not a number, or above max. */
-bool number_parse(const char *text, uint64_t max, uint64_t *value);
 
 /* ---- text.c, pure ---- */
 
@@ -88,13 +68,8 @@ int console_attach(domid_t domid);
 
 /* ---- the commands ---- */
 
-#define COMMANDS(X)                                                                             \
-    X(list)                                                                                     \
-    X(vcpu_list)                                                                                \
-    X(top) X(uptime) X(domid) X(domname) X(create) X(destroy) X(pause) X(unpause) X(shutdown)   \
-        X(reboot) X(rename) X(console) X(vcpu_pin) X(vcpu_set) X(sched_credit) X(info) X(dmesg) \
-            X(debug_keys) X(cpupool_list) X(help) X(echo) X(files) X(sleep) X(exit) X(poweroff) \
-                X(mem_set) X(mem_max) X(fail_allocation) X(life) X(run)
-#define DECLARE(name) extern const struct command cmd_##name;
-COMMANDS(DECLARE)
-#undef DECLARE
+extern const struct command cmd_list, cmd_vcpu_list, cmd_top, cmd_uptime, cmd_domid, cmd_domname,
+    cmd_create, cmd_destroy, cmd_pause, cmd_unpause, cmd_shutdown, cmd_reboot, cmd_rename,
+    cmd_console, cmd_vcpu_pin, cmd_vcpu_set, cmd_sched_credit, cmd_info, cmd_dmesg, cmd_debug_keys,
+    cmd_cpupool_list, cmd_help, cmd_echo, cmd_files, cmd_sleep, cmd_exit, cmd_poweroff, cmd_mem_set,
+    cmd_mem_max, cmd_fail_allocation, cmd_life, cmd_run, cmd_pages;

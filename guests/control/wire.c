@@ -285,14 +285,16 @@ static void put(const struct request *r)
     }
 }
 
-/* What a domain printed from a position on; returns the position after it. */
-static uint64_t send_output(uint32_t seq, const struct domain *d, uint64_t position)
+/* What a domain printed from a position on; returns the position after it. d is NULL: of one that
+ * is gone. */
+static uint64_t send_output(uint32_t seq, const struct domain *d, domid_t domid, uint64_t position)
 {
     static char payload[WIRE_PAYLOAD_MAX];
     size_t n;
 
     for (size_t sent = 0; sent < SCROLLBACK; sent += n) {
-        n = console_read(d, &position, payload + 8, sizeof(payload) - 8);
+        n = d ? console_read(d, &position, payload + 8, sizeof(payload) - 8)
+              : console_read_closed(domid, &position, payload + 8, sizeof(payload) - 8);
         if (!n) {
             break;
         }
@@ -303,11 +305,40 @@ static uint64_t send_output(uint32_t seq, const struct domain *d, uint64_t posit
     return position;
 }
 
+static void console_reply(const struct request *r, uint64_t position, size_t taken)
+{
+    uint8_t reply[14];
+
+    wire_put32(reply, 0);
+    wire_put64(reply + 4, position);
+    wire_put16(reply + 12, (uint16_t)taken);
+    send(WIRE_EXIT, r->seq, reply, sizeof(reply));
+}
+
+/* Whose console was asked for last: when the domain is gone its last words are still told, once. */
+static char last_name[NAME_SIZE + 1];
+static domid_t last_domid;
+
+static bool last_words(const struct request *r, const char *name)
+{
+    uint64_t asked = wire_get64(r->payload), position;
+
+    if (strcmp(name, last_name) != 0) {
+        return false;
+    }
+    position = send_output(r->seq, NULL, last_domid, asked);
+    last_name[0] = 0;
+    if (position == asked) {
+        return false;
+    }
+    console_reply(r, position, 0);
+    return true;
+}
+
 static void console(const struct request *r)
 {
     uint32_t name_len = r->length >= 10 ? wire_get16(r->payload + 8) : 0;
     char name[NAME_SIZE + 1] = "";
-    uint8_t reply[14];
     struct domain *d;
     size_t taken = 0, input = r->length - 10u - name_len;
 
@@ -318,16 +349,17 @@ static void console(const struct request *r)
     memcpy(name, r->payload + 10, name_len);
     d = domain_lookup(name);
     if (!d || !d->console) {
-        refuse(r->seq, d ? "this domain has no console" : "no such domain");
+        if (d || !last_words(r, name)) {
+            refuse(r->seq, d ? "this domain has no console" : "no such domain");
+        }
         return;
     }
+    str_copy(last_name, name, sizeof(last_name));
+    last_domid = d->domid;
     if (input) {
         taken = console_type(d, (const char *)r->payload + 10 + name_len, input);
     }
-    wire_put32(reply, 0);
-    wire_put64(reply + 4, send_output(r->seq, d, wire_get64(r->payload)));
-    wire_put16(reply + 12, (uint16_t)taken);
-    send(WIRE_EXIT, r->seq, reply, sizeof(reply));
+    console_reply(r, send_output(r->seq, d, d->domid, wire_get64(r->payload)), taken);
 }
 
 static void cancel(uint32_t seq)

@@ -235,7 +235,7 @@ static void console_write(const char *text, size_t count)
 
 long console_getchar(void)
 {
-    char c;
+    char c = 0;
 
     if (!ring) {
         return console_io(CONSOLEIO_read, 1, &c) == 1 ? (uint8_t)c : -1;

@@ -13,6 +13,7 @@
 #define POLL_TIME (10 * MS)
 #define EVENTS_KEPT 8U
 #define TOKEN_SHUTDOWN "tarn:shutdown"
+#define TOKEN_MEMORY "tarn:memory"
 #define TOKEN_CPU "tarn:cpu"
 
 static struct xenstore_domain_interface *ring; /* NULL: no store, or it broke */
@@ -33,7 +34,7 @@ static struct {
 static unsigned int nr_events;
 
 volatile bool serve_due;
-static bool serving, shutdown_due;
+static bool serving, shutdown_due, memory_due;
 static uint64_t cpus_due; /* bit per vcpu */
 static void (*cpu_hook)(unsigned int vcpu, bool online);
 
@@ -145,6 +146,9 @@ static void note_event(void)
     }
     if (strcmp(token, TOKEN_SHUTDOWN) == 0) {
         shutdown_due = true;
+        serve_due = true;
+    } else if (strcmp(token, TOKEN_MEMORY) == 0) {
+        memory_due = true;
         serve_due = true;
     } else if (strcmp(token, TOKEN_CPU) == 0) {
         note_cpu(path);
@@ -344,6 +348,7 @@ void xs_start(void)
     if (used < XENSTORE_RING_SIZE / 2) { /* so that nothing is waited for here */
         watch_quietly("control/shutdown", TOKEN_SHUTDOWN);
         watch_quietly("cpu", TOKEN_CPU);
+        watch_quietly("memory/target", TOKEN_MEMORY);
     }
 }
 
@@ -370,6 +375,24 @@ static void serve_shutdown(void)
             guest_shutdown(words[i].reason);
         }
     }
+}
+
+/* A target in KiB; nonsense is none. */
+static void serve_memory(void)
+{
+    unsigned long kib = 0;
+    char text[24];
+
+    if (xs_read("memory/target", text, sizeof(text)) <= 0) {
+        return;
+    }
+    for (const char *p = text; *p; p++) {
+        if (*p < '0' || *p > '9') {
+            return;
+        }
+        kib = kib * 10 + (unsigned long)(*p - '0');
+    }
+    balloon_to(kib);
 }
 
 bool vcpu_is_wanted(unsigned int vcpu)
@@ -402,7 +425,7 @@ void guest_serve_now(void)
         return;
     }
     serving = true;
-    while (serve_due) {
+    while (serve_due || shutdown_due || memory_due) {
         uint64_t vcpus = cpus_due;
 
         serve_due = false;
@@ -410,6 +433,9 @@ void guest_serve_now(void)
         if (shutdown_due) {
             shutdown_due = false;
             serve_shutdown();
+        } else if (memory_due) {
+            memory_due = false;
+            serve_memory();
         } else if (vcpus && cpu_hook) {
             cpus_due &= ~vcpus;
             serve_cpus(vcpus);

@@ -2,10 +2,12 @@
 /*
  * What tarn offers beyond Xen's interface: one hypercall, for the control domain (-EPERM for
  * others). Its number is one that Xen leaves to architectures and does not use on x86, so Xen
- * answers it with -ENOSYS. Arguments: a TARN_OP_ command, a pointer to its structure. The upper half
- * of the first argument is a continuation's.
+ * answers it with -ENOSYS. Arguments: a TARN_OP_ command, a pointer to its structure. The upper
+ * half of the first argument is a continuation's.
  */
 #pragma once
+
+#include <stdint.h>
 
 #include <xen/xen.h>
 

@@ -33,23 +33,28 @@
 #define WIRE_VERSION 1u
 
 /* Requests */
-#define WIRE_HELLO 1   /* payload: u32 version. DATA: u32 version, then the machine's name for itself
-                          ("tarn ...") */
-#define WIRE_EXEC 2    /* words of a command, each ended by a NUL, from `argv[0]` on; a longer line
-                          comes in several EXEC_MORE and a last EXEC of the same seq */
+#define WIRE_HELLO                                                                   \
+    1 /* payload: u32 version. DATA: u32 version, then the machine's name for itself \
+         ("tarn ...") */
+#define WIRE_EXEC                                                                  \
+    2 /* words of a command, each ended by a NUL, from `argv[0]` on; a longer line \
+         comes in several EXEC_MORE and a last EXEC of the same seq */
 #define WIRE_EXEC_MORE 3 /* no answer of its own */
-#define WIRE_PUT 4     /* u32 offset, then file contents from there; see WIRE_PUT_NAME */
-#define WIRE_PUT_NAME 5 /* u32 size, then the name: a file begins. It is kept when all bytes of it
-                           came, which EXIT tells, and then replaces one of that name. */
-#define WIRE_CONSOLE 6 /* u64 position (~0: as far back as there is), u16 length of the domain's name,
-                          name, then input for it. DATA: u64 position of what follows, bytes;
-                          EXIT's payload after the status: u64 next position, u16 how much of the
-                          input was taken */
-#define WIRE_CANCEL 7  /* ends the request of this seq, if it runs: EXIT with WIRE_STATUS_CANCELLED */
+#define WIRE_PUT 4       /* u32 offset, then file contents from there; see WIRE_PUT_NAME */
+#define WIRE_PUT_NAME                                                            \
+    5 /* u32 size, then the name: a file begins. It is kept when all bytes of it \
+         came, which EXIT tells, and then replaces one of that name. */
+#define WIRE_CONSOLE                                                                  \
+    6 /* u64 position (~0: as far back as there is), u16 length of the domain's name, \
+         name, then input for it. DATA: u64 position of what follows, bytes;          \
+         EXIT's payload after the status: u64 next position, u16 how much of the      \
+         input was taken */
+#define WIRE_CANCEL \
+    7 /* ends the request of this seq, if it runs: EXIT with WIRE_STATUS_CANCELLED */
 
 /* Replies */
-#define WIRE_OUT 16     /* bytes of standard output */
-#define WIRE_ERR 17     /* bytes of standard error */
+#define WIRE_OUT 16 /* bytes of standard output */
+#define WIRE_ERR 17 /* bytes of standard error */
 #define WIRE_DATA 18
 #define WIRE_ALIVE 19   /* still at it, at least once a second */
 #define WIRE_EXIT 20    /* u32 status */

@@ -128,10 +128,10 @@ void vcpu_show_runstate(const struct vcpu *v);
 /* ---- A domain comes and goes ---- */
 
 /*
- * kernel/ops/evtchn_op.c. Called by kernel/domain.c: for a new domain (takes one page; without
- * memory the first bind tries again), and for one whose vcpus don't run any more, though its timers
- * may: closes all ports (peers become unbound), frees the table and drops the references that its
- * channels hold, so the caller needs one of its own. No lock held.
+ * kernel/ops/evtchn_op.c. Called by kernel/domain.c, kernel/destroy.c: for a new domain (takes one
+ * page; without memory the first bind tries again), and for one whose vcpus don't run any more,
+ * though its timers may: closes all ports (peers become unbound), frees the table and drops the
+ * references that its channels hold, so the caller needs one of its own. No lock held.
  */
 void evtchn_domain_init(struct evtchn_domain *e);
 void evtchn_domain_destroy(struct domain *d);
@@ -145,4 +145,5 @@ void console_flush_domain(struct domain *d);
  * NULL for a domain that is gone; DOMID_SELF is current's.
  */
 struct domain *domain_get_by_id(domid_t domid);
+void domain_get(struct domain *d);
 void domain_put(struct domain *d);

@@ -98,7 +98,6 @@ enum domain_dying { DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
  * NULL: -errno in *rc. */
 struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
                              struct sched_pool *pool, u32 weight, u32 cap, int *rc);
-void domain_get(struct domain *d); /* domain_get_by_id and domain_put: arch.h */
 /* The one with the lowest id from `first` on, referenced; NULL: there is none. */
 struct domain *domain_get_from(u32 first);
 /* An id that no domain has, after those given out before; DOMID_INVALID: none is left. */

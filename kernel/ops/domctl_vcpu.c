@@ -9,6 +9,7 @@
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
 #include <tarn/softirq.h>
+#include <x86/frames.h>
 #include <x86/paging.h>
 
 #include "domctl.h"
@@ -93,8 +94,8 @@ long domctl_getvcpucontext(struct domain *d, struct xen_domctl *op)
     return rc;
 }
 
-/* Down and without a context, as it was made; its domain is paused. */
-static void reset(struct vcpu *v)
+/* Down and without a context, as it was made; its domain is paused. May be done again. */
+static long reset(struct vcpu *v)
 {
     atomic_fetch_or(&v->pause_flags, VPF_DOWN);
     atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED);
@@ -105,6 +106,7 @@ static void reset(struct vcpu *v)
     domain_unload(v->domain);
     arch_vcpu_relinquish(v);
     tlb_flush_mask(&cpu_online_map); /* its window shows other descriptors from now on */
+    return mmu_settle(v->domain) ? 0 : -ERESTART;
 }
 
 static long take_context(struct vcpu *v, const struct vcpu_guest_context *c)
@@ -112,6 +114,9 @@ static long take_context(struct vcpu *v, const struct vcpu_guest_context *c)
     int rc = arch_vcpu_set_context(v, c);
 
     if (rc) {
+        if (rc != -ERESTART) { /* else it goes on from the tables that are done */
+            (void)mmu_settle(v->domain);
+        }
         return rc;
     }
     v->initialised = true;
@@ -144,6 +149,7 @@ long domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
 {
     struct vcpu *v = vcpu_find(d, op->u.vcpucontext.vcpu);
     u64 from = (u64)op->u.vcpucontext.ctxt.p;
+    long rc;
 
     if (!v || d == current->domain || d->dying) {
         return -EINVAL;
@@ -152,9 +158,9 @@ long domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
         return copy_context(v, from);
     }
     domain_pause(d);
-    reset(v);
+    rc = reset(v);
     domain_unpause(d);
-    return 0;
+    return rc;
 }
 
 /* ---- Affinity ---- */

@@ -3,7 +3,8 @@
  * XENMEM_exchange: a domain gives frames back and gets as many others for them, in one piece where
  * it had pieces (or the other way round), as a driver needs for DMA. Step by step, a step being as
  * many frames as the larger of the two kinds of extents has; each is done as a whole or not at all.
- * Takes no locks: frames are stolen by their reference counts.
+ * The domain never holds more frames than it gave. Takes no locks: frames are stolen by their
+ * reference counts.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -75,28 +76,49 @@ static long take(struct exchange *e)
     return rc;
 }
 
-static void give_back(struct exchange *e, u32 extents)
+/* The extents that were allocated are not needed. A guest that guessed a frame's number and has
+ * already taken hold of it keeps it: how many. */
+static u32 give_back(struct exchange *e, u32 extents)
 {
-    for (u32 i = 0; i < extents; i++) {
-        for (u64 n = 0; n < 1UL << e->x.out.extent_order; n++) {
-            domain_free_frame(e->d, MFN(e->list->mfn[i] + n));
+    u32 kept = 0;
+
+    for (u32 i = 0; i < extents << e->x.out.extent_order; i++) {
+        u32 order = e->x.out.extent_order;
+        mfn_t mfn = MFN(e->list->mfn[i >> order] + (i & ((1u << order) - 1)));
+
+        if (domain_steal_frame(e->d, mfn)) {
+            frame_release(mfn_to_frame(mfn));
+        } else {
+            kept++;
         }
     }
+    return kept;
 }
 
 /* New frames, of which the domain doesn't know yet. */
-static long allocate(struct exchange *e)
+static long allocate(struct exchange *e, u32 *got)
 {
-    for (u32 i = 0; i < e->outs; i++) {
+    for (*got = 0; *got < e->outs; (*got)++) {
         mfn_t mfn = domain_replace_frames(e->d, e->x.out.extent_order);
 
         if (mfn.n == INVALID_MFN.n) {
-            give_back(e, i);
             return -ENOMEM;
         }
-        e->list->mfn[i] = mfn.n;
+        e->list->mfn[*got] = mfn.n;
     }
     return 0;
+}
+
+/* The first `n` frames that were taken are freed, the others returned. */
+static void settle(struct exchange *e, u32 n)
+{
+    for (u32 i = 0; i < e->nr_taken; i++) {
+        if (i < n) {
+            frame_release(mfn_to_frame(MFN(e->list->taken[i])));
+        } else {
+            domain_return_frame(MFN(e->list->taken[i]));
+        }
+    }
 }
 
 static long publish(struct exchange *e)
@@ -114,6 +136,7 @@ static long publish(struct exchange *e)
 
 static long step(struct exchange *e)
 {
+    u32 got = 0;
     long rc;
 
     if (copy_from_guest(e->list->pfn, entry_of(&e->x.out, first_out(e)), e->outs * sizeof(u64))) {
@@ -121,15 +144,9 @@ static long step(struct exchange *e)
     }
     rc = take(e);
     if (rc == 0) {
-        rc = allocate(e);
+        rc = allocate(e, &got);
     }
-    for (u32 i = 0; i < e->nr_taken; i++) {
-        if (rc) {
-            domain_return_frame(MFN(e->list->taken[i]));
-        } else {
-            frame_release(mfn_to_frame(MFN(e->list->taken[i])));
-        }
-    }
+    settle(e, rc ? give_back(e, got) : e->nr_taken);
     if (rc == 0) {
         rc = publish(e);
         e->x.nr_exchanged += e->ins;

@@ -1,6 +1,6 @@
+/* SPDX-License-Identifier: MIT */
 /* sources: guests/control/config.c guests/control/configtext.c guests/control/cpulist.c
  * lib/printf.c lib/str.c */
-/* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer on domain files and lists of CPUs. First byte: a list, a file, or a file with the rest
  * behind its first line's end as override as well.

@@ -1,5 +1,5 @@
-/* sources: guests/control/cpulist.c lib/printf.c lib/str.c */
 /* SPDX-License-Identifier: MIT */
+/* sources: guests/control/cpulist.c lib/printf.c lib/str.c */
 /* Lists of CPUs as xl takes them: what they name, what they refuse and how, and how they print. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -212,14 +212,14 @@ class Frame(TarnCommand):
 
 
 class Log(TarnCommand):
-    """tarn-log: the last 8 KiB that the console printed, serial line or not."""
+    """tarn-log: what the console printed last, serial line or not."""
 
     name = "tarn-log"
 
     def show(self, _argument):
-        ring, end = symbol("console_ring"), int(symbol("console_ring_end"))
-        size = ring.type.sizeof
-        data = bytes(gdb.selected_inferior().read_memory(int(ring.address), size))
+        ring = symbol("console_ring")
+        end, size = int(ring["end"]), int(ring["size"])
+        data = bytes(gdb.selected_inferior().read_memory(int(ring["data"]), size))
         data = data[:end] if end <= size else data[end % size:] + data[:end % size]
         print(data.decode("ascii", "replace"))
 

@@ -169,7 +169,7 @@ void boot_main(u32 magic, paddr_t addr)
     frames_init(&boot_info); /* frame table, M2P, heap */
     paging_init(&boot_info); /* our own tables, W^X */
     console_ring_grow();
-    traps_init();            /* IDT */
+    traps_init(); /* IDT */
     acpi_parse(map_firmware, boot_info.rsdp, &acpi, report);
     power_init(&acpi);
     read_topology();

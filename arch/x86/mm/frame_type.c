@@ -29,6 +29,9 @@
     (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_ADDR)
 #define CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PS) /* PS is PAT in an L1 entry */
 #define TABLES_PER_CALL 256                     /* bounds how long a hypercall may validate */
+#define FRAMES_PER_LOOK                                                      \
+    32 /* that a dying domain gives up between two looks at what else is due \
+        */
 
 int frame_get(mfn_t mfn, const struct domain *d)
 {
@@ -60,6 +63,7 @@ void frame_put(mfn_t mfn)
 
     ASSERT((old & FRAME_REF_MASK) != 0);
     if ((old & ~FRAME_FOREIGN) == 1) {
+        frame_flush_foreign(f);
         frame_release(f);
     }
 }
@@ -169,14 +173,14 @@ static int l1e_get(u64 *e, struct domain *d, struct domain *owner)
     return 0;
 }
 
-static void l1e_put(u64 e)
+static void l1e_put(u64 e, const struct domain *d)
 {
     mfn_t mfn = paddr_to_mfn(e & PTE_ADDR);
 
     if (!(e & PTE_P) || is_io(mfn)) {
         return;
     }
-    if (unlikely(atomic_load(&mfn_to_frame(mfn)->ref) & FRAME_FOREIGN)) {
+    if (unlikely(frame_owner(mfn_to_frame(mfn)) != d->domid)) {
         atomic_fetch_add(&foreign_unmaps, 1UL);
     }
     if (e & PTE_W) {
@@ -209,7 +213,7 @@ static int entry_get(u64 *e, u32 level, struct domain *d, struct domain *owner)
 static void entry_put(u64 e, u32 level, struct domain *d)
 {
     if (level == 1) {
-        l1e_put(e);
+        l1e_put(e, d);
     } else if (e & PTE_P) {
         frame_put_and_type(paddr_to_mfn(e & PTE_ADDR), d);
     }
@@ -446,4 +450,39 @@ void mmu_lock(struct domain *d)
 void mmu_unlock(struct domain *d)
 {
     spin_unlock(&d->arch.mmu_lock);
+}
+
+/*
+ * A dying domain that runs nowhere lets go of each frame: unpinned, and no longer allocated to it.
+ * The order doesn't matter, since a table that another one refers to stays until that is taken
+ * apart. What others still map stays until they let go. False: there is more to do.
+ */
+bool domain_relinquish_frames(struct domain *d)
+{
+    u32 done = 0, f;
+
+    while ((f = domain_next_to_give_up(d)) != BUDDY_NIL) {
+        if (atomic_load(&frame_table[f].type) & FT_PINNED) {
+            mmu_lock(d);
+            frame_unpin(MFN(f), d);
+            mmu_unlock(d);
+        }
+        domain_free_frame(d, MFN(f));
+        if (++done % FRAMES_PER_LOOK == 0 && hypercall_should_yield()) {
+            return false;
+        }
+    }
+    return mmu_settle(d);
+}
+
+/* The domain is gone; a mapping that somebody has may stay. */
+void unshare_frame(mfn_t mfn)
+{
+    struct frame *f = mfn_to_frame(mfn);
+
+    f->node.tag = DOMID_XEN;
+    frame_put_type(mfn);
+    atomic_fetch_and(&f->ref, ~FRAME_ALLOCATED);
+    frame_put(mfn);
+    frame_put(mfn);
 }

@@ -13,7 +13,6 @@
 #include <x86/paging.h>
 
 #define LOW_FRAMES 256u /* below 1 MiB */
-#define FRAMES_PER_LOOK 32u /* that a dying domain gives up between two looks at what else is due */
 
 struct frame *frame_table; /* constant after boot; a frame's fields say who guards them */
 u32 nr_frames;
@@ -385,7 +384,7 @@ void domain_return_frame(mfn_t mfn)
 
 /* The next frame that a dying domain is to give up; BUDDY_NIL: that was all. What is still in use
  * elsewhere stays on held_list. */
-static u32 next_to_give_up(struct domain *d)
+u32 domain_next_to_give_up(struct domain *d)
 {
     u32 f;
 
@@ -399,29 +398,6 @@ static u32 next_to_give_up(struct domain *d)
     return f;
 }
 
-/*
- * A dying domain that runs nowhere lets go of each frame: unpinned, and no longer allocated to it.
- * The order doesn't matter, since a table that another one refers to stays until that is taken
- * apart. What others still map stays until they let go. False: there is more to do.
- */
-bool domain_relinquish_frames(struct domain *d)
-{
-    u32 done = 0, f;
-
-    while ((f = next_to_give_up(d)) != BUDDY_NIL) {
-        if (atomic_load(&frame_table[f].type) & FT_PINNED) {
-            mmu_lock(d);
-            frame_unpin(MFN(f), d);
-            mmu_unlock(d);
-        }
-        domain_free_frame(d, MFN(f));
-        if (++done % FRAMES_PER_LOOK == 0 && hypercall_should_yield()) {
-            return false;
-        }
-    }
-    return mmu_settle(d);
-}
-
 /* The last reference of a domain's frame went (frame_put): it leaves the domain. */
 void frame_release(struct frame *f)
 {
@@ -430,7 +406,6 @@ void frame_release(struct frame *f)
     bool empty;
 
     ASSERT((f->type & FT_COUNT) == 0);
-    frame_flush_foreign(f);
     m2p[n] = INVALID_M2P;
     f->type = FT_NONE;
     f->ref = 0;
@@ -461,16 +436,4 @@ void share_frame_with(struct domain *d, mfn_t mfn, bool writable)
     f->ref = FRAME_ALLOCATED | 2;
     f->type = (writable ? FT_WRITABLE : FT_NONE) | FT_VALIDATED | 1;
     m2p[mfn.n] = INVALID_M2P;
-}
-
-/* The domain is gone; a mapping that somebody has may stay. */
-void unshare_frame(mfn_t mfn)
-{
-    struct frame *f = mfn_to_frame(mfn);
-
-    f->node.tag = DOMID_XEN;
-    frame_put_type(mfn);
-    atomic_fetch_and(&f->ref, ~FRAME_ALLOCATED);
-    frame_put(mfn);
-    frame_put(mfn);
 }

@@ -147,7 +147,7 @@ static int tables_of(struct domain *d, u64 foreign, struct domain **tables)
         return -EPERM;
     }
     *tables = domain_get_by_id(id);
-    return *tables ? 0 : -EINVAL;
+    return *tables ? 0 : -ESRCH;
 }
 
 /* A list of requests on its way. What a continued call needs to know stands in its count. */

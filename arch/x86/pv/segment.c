@@ -58,8 +58,8 @@ int descriptors_validate(u64 *page)
 }
 
 /*
- * Windows lie side by side in their part of our address space; the table (L1) of 16 of them is there
- * as long as one is in use.
+ * Windows lie side by side in their part of our address space; the table (L1) of 16 of them is
+ * there as long as one is in use.
  */
 #define WINDOW_SIZE (WINDOW_PAGES * PAGE_SIZE)
 #define WINDOWS_PER_TABLE (512 / WINDOW_PAGES)
@@ -102,7 +102,7 @@ static void window_free(u64 va)
     void *table = NULL;
 
     spin_lock(&windows_lock);
-    windows_used[t] &= (u16)~(1u << n % WINDOWS_PER_TABLE);
+    windows_used[t] &= (u16) ~(1u << n % WINDOWS_PER_TABLE);
     if (!windows_used[t]) {
         table = hv_table_remove(va);
     }

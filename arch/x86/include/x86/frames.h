@@ -90,9 +90,7 @@ mfn_t domain_replace_frames(struct domain *d, u32 order);
 void domain_free_frame(struct domain *d, mfn_t mfn);
 /* Make a hypervisor page (page_alloc) one that d may map: shared_info and its like. */
 void share_frame_with(struct domain *d, mfn_t mfn, bool writable);
-void unshare_frame(mfn_t mfn); /* instead of page_free */
-/* All frames of a dying domain, in steps; false: call again. */
-bool domain_relinquish_frames(struct domain *d);
+u32 domain_next_to_give_up(struct domain *d);
 
 /* frame_type.c. All that changes tables or types of d is between these two. */
 void mmu_lock(struct domain *d);
@@ -111,6 +109,9 @@ void frame_put_and_type(mfn_t mfn, struct domain *d);
 bool frame_unpin(mfn_t mfn, struct domain *d);
 /* Nobody's TLB has it any more from the time it was mapped by others than its owner. */
 void frame_flush_foreign(struct frame *f);
+/* All frames of a dying domain, in steps; false: call again. */
+bool domain_relinquish_frames(struct domain *d);
+void unshare_frame(mfn_t mfn);     /* instead of page_free, for what was shared */
 bool mmu_settle(struct domain *d); /* finish what puts left to do; mmu_lock not held */
 
 u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */

@@ -15,7 +15,7 @@ void hv_map(u64 va, paddr_t pa, u64 size, u64 flags); /* 4 KiB pages; allocates 
 u64 *hv_pte(u64 va);                                  /* the L1 entry of va, its tables allocated */
 bool hv_table_add(u64 va);
 void *hv_table_remove(u64 va);
-void *ioremap_uc(paddr_t pa, size_t len);             /* never undone */
+void *ioremap_uc(paddr_t pa, size_t len); /* never undone */
 /* Map a firmware table for reading; NULL when it is neither RAM nor can be mapped. */
 const void *map_firmware(paddr_t pa, size_t len);
 

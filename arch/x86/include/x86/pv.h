@@ -96,8 +96,8 @@ struct vcpu *exit_work(void);
 /* segment.c */
 int vcpu_set_gdt(struct vcpu *v, const u64 *frames, u32 entries);
 int vcpu_descriptors_init(struct vcpu *v);
-void vcpu_descriptors_drop(struct vcpu *v);    /* its frames; mmu_lock held */
-void vcpu_descriptors_destroy(struct vcpu *v); /* its window, with nothing in it */
+void vcpu_descriptors_drop(struct vcpu *v);               /* its frames; mmu_lock held */
+void vcpu_descriptors_destroy(struct vcpu *v);            /* its window, with nothing in it */
 long vcpu_set_ldt(struct vcpu *v, u64 base, u32 entries); /* mmu_lock held */
 
 /* mmu_update.c */
@@ -129,7 +129,7 @@ struct pcpu *pcpu_create(u32 cpu, u32 apic_id);
 void pcpu_set_rsp0(struct pcpu *p, u64 rsp0);
 void pcpu_load_gdt(u64 window_va);
 u64 pcpu_own_window(const struct pcpu *p); /* for pcpu_load_gdt, when there is no vcpu */
-void desc_load(struct pcpu *p); /* GDT, TSS, IDT, syscall MSRs */
+void desc_load(struct pcpu *p);            /* GDT, TSS, IDT, syscall MSRs */
 
 /* build.c */
 struct build_image {

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+# Completion of tarn's arguments for bash.
+
+_tarn_machines() {
+    local state=${TARN_STATE:-${XDG_RUNTIME_DIR:-/tmp}/tarn-$UID}
+    [ -d "$state" ] && (cd "$state" && compgen -G '[!.]*' | while read -r m; do [ -d "$m" ] && echo "$m"; done)
+}
+
+_tarn() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
+    local commands='up xl create put console log status list-machines down help'
+    local xl='list vcpu-list info create destroy pause unpause shutdown reboot vcpu-pin vcpu-set
+        sched-credit dmesg debug-keys top uptime domid domname rename help'
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --name | --timeout) ((i++)) ;;
+        -*) ;;
+        *)
+            command=${COMP_WORDS[i]}
+            break
+            ;;
+        esac
+    done
+    case $prev in
+    --name)
+        mapfile -t COMPREPLY < <(compgen -W "$(_tarn_machines)" -- "$cur")
+        return
+        ;;
+    --timeout | --wait | --memory | --smp | --cpu | --append) return ;;
+    --dom)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        return
+        ;;
+    esac
+    case $command in
+    '') mapfile -t COMPREPLY < <(compgen -W "--name --timeout --version --help $commands" -- "$cur") ;;
+    up)
+        mapfile -t COMPREPLY < <(compgen -W '--smp --memory --iso --dom --icount --gdb --cpu --append
+            --no-kvm --wait' -- "$cur")
+        ;;
+    xl) ((COMP_CWORD != i + 1)) || mapfile -t COMPREPLY < <(compgen -W "$xl" -- "$cur") ;;
+    log) mapfile -t COMPREPLY < <(compgen -W '-f' -- "$cur") ;;
+    console) mapfile -t COMPREPLY < <(compgen -W 'Domain-0' -- "$cur") ;;
+    put | create)
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        ;;
+    esac
+}
+
+complete -F _tarn tarn
