@@ -7,6 +7,7 @@
 #include <tarn/cmdline.h>
 #include <tarn/cpumask.h>
 #include <tarn/lib.h>
+#include <tarn/number.h>
 
 #define OPTION_MAX_BYTES 1536u /* of one option, quotes removed */
 #define NAME_SHOWN 40          /* characters of a wrong option or value in a report */
@@ -46,66 +47,6 @@ static void __printf(2, 3) wrong(struct parser *p, const char *fmt, ...)
         va_end(ap);
         p->report(p->arg, text);
     }
-}
-
-/* Numbers */
-
-static int digit_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
-/* The number that *s begins with; *s is then behind it. False: no digit, or more than 64 bits. */
-static bool digits_scan(const char **s, u64 base, u64 *out)
-{
-    const char *first = *s;
-    u64 value = 0;
-
-    for (; (u64)digit_value(**s) < base; (*s)++) {
-        if (__builtin_mul_overflow(value, base, &value) ||
-            __builtin_add_overflow(value, (u64)digit_value(**s), &value)) {
-            return false;
-        }
-    }
-    *out = value;
-    return *s != first;
-}
-
-static bool number_scan(const char **s, u64 *out)
-{
-    if ((*s)[0] == '0' && ((*s)[1] | 0x20) == 'x') {
-        *s += 2;
-        return digits_scan(s, 16, out);
-    }
-    return digits_scan(s, 10, out);
-}
-
-bool uint_parse(const char *text, u64 *out)
-{
-    return number_scan(&text, out) && *text == '\0';
-}
-
-bool size_parse(const char *text, u64 unit, u64 *out)
-{
-    static const char suffixes[] = "bkmgt";
-    const char *suffix;
-    u64 n;
-
-    if (!number_scan(&text, &n)) {
-        return false;
-    }
-    if (*text) {
-        suffix = strchr(suffixes, *text | 0x20);
-        if (!suffix || text[1]) {
-            return false;
-        }
-        unit = 1UL << (10 * (suffix - suffixes));
-    }
-    return !__builtin_mul_overflow(n, unit, out);
 }
 
 /* Values by type. `value` is NULL when the option has no "=". */

@@ -7,6 +7,7 @@
 #include <tarn/cmdline.h>
 #include <tarn/console.h>
 #include <tarn/lib.h>
+#include <tarn/number.h>
 #include <tarn/options.h>
 
 #define MODULE_MAX_VCPUS 128u

@@ -46,6 +46,9 @@ const struct file *file_find(const char *name)
         name += 2;
     }
     n = node_find(name);
+    if (!n && name[0] == '/') { /* as an archive has it */
+        n = node_find(name + 1);
+    }
     if (!n) {
         n = node_find(last_part(name));
     }

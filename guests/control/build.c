@@ -5,7 +5,7 @@
  * The hypervisor checks the tables when the top one is pinned; by then no writable window onto them
  * is left. What fails leaves the domain half-made: the caller destroys it.
  */
-#include "control.h"
+#include "domains.h"
 
 #include <tarn/elf.h>
 
@@ -406,6 +406,24 @@ static long (*const steps[])(struct build *b) = {
     parse_kernel,     give_memory,         find_shared_info, load,       mask_upcalls,
     write_start_info, fill_hypercall_page, make_tables,      pin_tables, start_vcpu0,
 };
+
+long domain_build_check(const struct build_args *args, char *why, size_t why_size)
+{
+    struct build *b = allocate(sizeof(*b));
+    long rc;
+
+    if (!b) {
+        fmt_snprintf(why, why_size, "reading the kernel: out of memory (ENOMEM)");
+        return -XEN_ENOMEM;
+    }
+    b->args = args;
+    b->nr_pages = args->config->memory_kb / 4;
+    b->why = why;
+    b->why_size = why_size;
+    rc = parse_kernel(b);
+    release(b);
+    return rc;
+}
 
 long domain_build(const struct build_args *args, struct build_result *result, char *why,
                   size_t why_size)

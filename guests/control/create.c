@@ -46,6 +46,13 @@ static long find_files(struct create *n)
     return 0;
 }
 
+static long check_kernel(struct create *n)
+{
+    struct build_args args = { .config = n->c, .kernel = n->kernel, .ramdisk = n->ramdisk };
+
+    return domain_build_check(&args, n->why, WHY_SIZE);
+}
+
 static long check_name(struct create *n)
 {
     const char *wrong = domain_name_wrong(n->c->name);
@@ -335,6 +342,7 @@ static const struct {
 } looks[] = {
     { "its name", check_name },
     { "its files", find_files },
+    { "its kernel", check_kernel },
     { "its pool", find_pool },
     { "its memory", check_memory },
 }, steps[] = {

@@ -5,7 +5,11 @@
 #include "layout.h"
 
 #define PAGES(bytes) ((bytes) / 4096 + ((bytes) % 4096 != 0))
-#define PAGES_MAX (1UL << 32)
+/* So that the tables fit into one window of LAYOUT_TABLES_MAX. */
+#define MAPPED_MAX ((1UL << 18) - (ROOM >> 12))
+/* More than tables, stack, spare and alignment take. */
+#define ROOM (16UL << 20)
+#define PAGES_MAX (1UL << 40)
 #define SPARE (512UL << 10)
 #define MAP_ALIGN (4UL << 20)
 /* The hypervisor's part of the address space, and the end of it. */
@@ -84,6 +88,25 @@ static uint64_t lay_out(const struct elf_image *elf, struct layout *l)
     return next;
 }
 
+/* What is mapped for sure, in pages; the rest is less than ROOM. */
+static uint64_t mapped_pages(const struct layout *l)
+{
+    return l->image_pages + (l->initrd_apart ? 0 : l->nr_initrd) + (l->p2m_apart ? 0 : l->nr_p2m);
+}
+
+static const char *check_addresses(const struct elf_image *elf, const struct layout *l)
+{
+    if (!guest_may_map(l->base, l->end * 4096) ||
+        (l->p2m_apart && !guest_may_map(elf->init_p2m, l->nr_p2m * 4096))) {
+        return "its addresses overlap the hypervisor's";
+    }
+    if (l->p2m_apart && elf->init_p2m < l->base + l->end * 4096 &&
+        l->base < elf->init_p2m + l->nr_p2m * 4096) {
+        return "its p2m (note INIT_P2M) overlaps its first memory";
+    }
+    return NULL;
+}
+
 const char *layout_make(const struct elf_image *elf, uint64_t nr_pages, uint64_t initrd_size,
                         struct layout *l, char *why, size_t why_size)
 {
@@ -96,9 +119,15 @@ const char *layout_make(const struct elf_image *elf, uint64_t nr_pages, uint64_t
     l->nr_p2m = PAGES(nr_pages * 8);
     l->p2m_apart = elf->has_init_p2m;
     l->initrd_apart = elf->mod_start_pfn && l->nr_initrd;
-    needed = l->image_pages + l->nr_initrd;
-    /* An image may claim any size; what follows must not overflow. */
+    needed = l->image_pages + l->nr_initrd + l->nr_p2m;
+    /* An image may claim any size and place: what follows must not overflow. */
     if (needed < PAGES_MAX) {
+        if (mapped_pages(l) > MAPPED_MAX) {
+            return "too large: more than 1 GiB to map";
+        }
+        if (l->base + mapped_pages(l) * 4096 + ROOM < l->base) {
+            return "its addresses run over the end of the address space";
+        }
         needed = lay_out(elf, l);
     }
     if (needed > nr_pages) {
@@ -106,18 +135,7 @@ const char *layout_make(const struct elf_image *elf, uint64_t nr_pages, uint64_t
                      (unsigned long)needed * 4, (unsigned long)nr_pages * 4);
         return why;
     }
-    if (!guest_may_map(l->base, l->end * 4096) ||
-        (l->p2m_apart && !guest_may_map(elf->init_p2m, l->nr_p2m * 4096))) {
-        return "its addresses overlap the hypervisor's";
-    }
-    if (l->p2m_apart && elf->init_p2m < l->base + l->end * 4096 &&
-        l->base < elf->init_p2m + l->nr_p2m * 4096) {
-        return "its p2m (note INIT_P2M) overlaps its first memory";
-    }
-    if (l->nr_tables > LAYOUT_TABLES_MAX || l->nr_extra > LAYOUT_TABLES_MAX) {
-        return "too large: more than 1 GiB to map";
-    }
     l->p2m_va = l->p2m_apart ? elf->init_p2m : l->base + l->p2m * 4096;
     l->initrd_va = l->initrd_apart ? l->initrd : l->base + l->initrd * 4096;
-    return NULL;
+    return check_addresses(elf, l);
 }

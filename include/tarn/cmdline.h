@@ -36,11 +36,6 @@ struct param {
 u32 cmdline_parse(const char *text, const struct param *table, size_t n,
                   void (*report)(void *arg, const char *text), void *arg);
 
-/* A whole text as a number (decimal or 0x), or as a size with an optional suffix B K M G T; false
- * if it isn't one. */
-bool uint_parse(const char *text, u64 *out);
-bool size_parse(const char *text, u64 unit, u64 *out);
-
 struct cpumask;
 /* xl's list: "0-3,5,^1", "all"; NULL or the reason. CPUs at or above nr_cpus are an error. */
 const char *cpulist_parse(const char *text, u32 nr_cpus, struct cpumask *out);

@@ -143,8 +143,15 @@ static void test_addresses(void **state)
     apart.init_p2m = HIGH + 8 * MIB;
     fits(&apart, 4096, 0);
     refused(&large, 1 << 20, 0, "too large: more than 1 GiB to map");
-    large.kend = HIGH + 2047 * MIB; /* runs over the end of the address space */
-    assert_non_null(layout_make(&large, 1 << 20, 0, &l, why, sizeof(why)));
+    large.virt_base = 0UL - 17 * MIB;
+    large.kend = 0UL - 16 * MIB;
+    refused(&large, 1 << 20, 0, "its addresses run over the end of the address space");
+    large.virt_base = HIGH;
+    large.kend = HIGH + 1008 * MIB - (8 * MIB); /* and 8 MiB of p2m */
+    fits(&large, 1 << 20, 0);
+    assert_true(l.nr_tables <= LAYOUT_TABLES_MAX);
+    large.kend += 4096;
+    refused(&large, 1 << 20, 0, "too large: more than 1 GiB to map");
 }
 
 int main(void)

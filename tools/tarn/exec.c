@@ -103,9 +103,21 @@ static bool send_file(struct link *l, const char *as, const uint8_t *data, size_
     return link_wait(l);
 }
 
-static void send_data(struct link *l, const char *as, const uint8_t *data, size_t size)
+void bring_over_line(void *link, const char *as, const uint8_t *data, size_t size)
 {
-    int status;
+    struct link *l = link;
+    int status = link_finish(l, send_file(l, as, data, size));
+
+    if (status) {
+        link_close(l);
+        exit(status);
+    }
+}
+
+static void bring_path(bring_fn *bring, void *arg, const char *path, const char *as)
+{
+    size_t size;
+    uint8_t *data = read_whole(path, &size);
 
     if (!*as || strlen(as) > NAME_MAX_LEN) {
         die("%s: the control domain takes names of 1 to %u characters", as, NAME_MAX_LEN);
@@ -113,20 +125,13 @@ static void send_data(struct link *l, const char *as, const uint8_t *data, size_
     if (size > 256u << 20) {
         die("%s: the control domain takes files of up to 256 MiB", as);
     }
-    status = link_finish(l, send_file(l, as, data, size));
-    if (status) {
-        link_close(l);
-        exit(status);
-    }
+    bring(arg, as, data, size);
+    free(data);
 }
 
-void put_file(struct link *l, const char *path, const char *as)
+void bring_file(bring_fn *bring, void *arg, const char *path)
 {
-    size_t size;
-    uint8_t *data = read_whole(path, &size);
-
-    send_data(l, as, data, size);
-    free(data);
+    bring_path(bring, arg, path, last_part(path));
 }
 
 int cmd_put(int argc, char **argv)
@@ -142,7 +147,7 @@ int cmd_put(int argc, char **argv)
     }
     machine_require(&m);
     link_require(&l, &m);
-    put_file(&l, argv[1], argc == 3 ? argv[2] : last_part(argv[1]));
+    bring_path(bring_over_line, &l, argv[1], argc == 3 ? argv[2] : last_part(argv[1]));
     link_close(&l);
     return 0;
 }
@@ -187,35 +192,43 @@ static char *value_of(const char *key, const uint8_t *text, size_t size, int arg
     return value;
 }
 
+/* What the control domain knows a domain file by. */
+static const char *domain_file_name(const char *path)
+{
+    const char *as = without_dot(path);
+
+    return strlen(as) > NAME_MAX_LEN ? last_part(as) : as;
+}
+
 /* The domain file and what it needs go under the names by which it is known here, so that messages
  * name the user's files and two kernels of one name don't meet. */
-int create_from(struct link *l, int argc, char *const *argv)
+void bring_domain(bring_fn *bring, void *arg, int argc, char *const *argv)
 {
     static const char *const keys[] = { "kernel", "ramdisk" };
-    static char create[] = "create";
-    const char *as = without_dot(argv[0]);
-    char **words = grow(NULL, sizeof(*words) * (size_t)(argc + 1));
     size_t size;
     uint8_t *text = read_whole(argv[0], &size);
 
-    if (strlen(as) > NAME_MAX_LEN) {
-        as = last_part(as);
-    }
     for (size_t i = 0; i < COUNT(keys); i++) {
         char *name = value_of(keys[i], text, size, argc - 1, argv + 1);
         char *path = name ? host_file(argv[0], name) : NULL;
 
         if (path) {
-            put_file(l, path, without_dot(name));
+            bring_path(bring, arg, path, without_dot(name));
         }
         free(path);
     }
-    send_data(l, as, text, size);
     free(text);
-    memcpy(words, argv, sizeof(*words) * (size_t)argc);
-    memmove(words + 1, words, sizeof(*words) * (size_t)argc);
+    bring_path(bring, arg, argv[0], domain_file_name(argv[0]));
+}
+
+int create_brought(struct link *l, int argc, char *const *argv)
+{
+    static char create[] = "create";
+    char **words = grow(NULL, sizeof(*words) * (size_t)(argc + 1));
+
     words[0] = create;
-    words[1] = join("%s", as);
+    words[1] = join("%s", domain_file_name(argv[0]));
+    memcpy(words + 2, argv + 1, sizeof(*words) * (size_t)(argc - 1));
     return exec_words(l, argc + 1, words);
 }
 
@@ -233,7 +246,8 @@ int cmd_create(int argc, char **argv)
     }
     machine_require(&m);
     link_require(&l, &m);
-    status = create_from(&l, argc - 1, argv + 1);
+    bring_domain(bring_over_line, &l, argc - 1, argv + 1);
+    status = create_brought(&l, argc - 1, argv + 1);
     link_close(&l);
     return status;
 }

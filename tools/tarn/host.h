@@ -109,10 +109,27 @@ int link_finish(struct link *l, bool ok);
 /* ---- exec.c, domfile.c ---- */
 
 int exec_words(struct link *l, int argc, char *const *argv);
-void put_file(struct link *l, const char *path, const char *as);
-int create_from(struct link *l, int argc, char *const *argv); /* FILE KEY=VALUE... */
+/* How a file gets to the control domain: over the line, or in its archive. */
+typedef void bring_fn(void *arg, const char *as, const uint8_t *data, size_t size);
+void bring_over_line(void *link, const char *as, const uint8_t *data, size_t size);
+void bring_file(bring_fn *bring, void *arg, const char *path);
+/* A domain file and what it needs; argv: FILE KEY=VALUE... */
+void bring_domain(bring_fn *bring, void *arg, int argc, char *const *argv);
+int create_brought(struct link *l, int argc, char *const *argv); /* the same argv */
 /* Value of a string key in a domain file's text; NULL: it is not there. */
 char *domfile_value(const char *text, size_t size, const char *key);
+
+/* ---- archive.c ---- */
+
+struct archive {
+    uint8_t *data;
+    size_t used;
+};
+
+/* These die when they can't. */
+void archive_read(struct archive *a, const char *path);
+void archive_add(struct archive *a, const char *name, const uint8_t *data, size_t size);
+void archive_write(const struct archive *a, const char *path); /* a new file */
 
 /* ---- commands; argv[0] is the name ---- */
 

@@ -18,8 +18,9 @@ static int cmd_help(int argc, char **argv);
 
 static const struct command commands[] = {
     { "up",
-      "[--smp SPEC] [--memory MIB] [--cpu MODEL] [--append TEXT] [--iso] [--dom FILE]...\n"
-      "               [--icount[=SHIFT]] [--gdb[=PORT]] [--no-kvm] [--wait SECONDS]",
+      "[--smp SPEC] [--memory MIB] [--cpu MODEL] [--append TEXT] [--iso]\n"
+      "               [--dom FILE]... [--file FILE]... [--icount[=SHIFT]] [--gdb[=PORT]]\n"
+      "               [--no-kvm] [--wait SECONDS]",
       "start a machine; it is up when its control domain answers", cmd_up },
     { "xl", "COMMAND [ARGUMENT...]", "run a command of the control domain", cmd_xl },
     { "create", "FILE [KEY=VALUE...]", "make a domain of a domain file of the host", cmd_create },

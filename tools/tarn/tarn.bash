@@ -28,7 +28,7 @@ _tarn() {
         return
         ;;
     --timeout | --wait | --memory | --smp | --cpu | --append) return ;;
-    --dom)
+    --dom | --file)
         compopt -o filenames
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
@@ -37,7 +37,7 @@ _tarn() {
     case $command in
     '') mapfile -t COMPREPLY < <(compgen -W "--name --timeout --version --help $commands" -- "$cur") ;;
     up)
-        mapfile -t COMPREPLY < <(compgen -W '--smp --memory --iso --dom --icount --gdb --cpu --append
+        mapfile -t COMPREPLY < <(compgen -W '--smp --memory --iso --dom --file --icount --gdb --cpu --append
             --no-kvm --wait' -- "$cur")
         ;;
     xl) ((COMP_CWORD != i + 1)) || mapfile -t COMPREPLY < <(compgen -W "$xl" -- "$cur") ;;

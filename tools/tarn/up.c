@@ -16,15 +16,18 @@
 #include <unistd.h>
 
 #define WAIT_DEFAULT 120u
-#define DOMS_MAX 64
+#define FILES_MAX 64
+#define ARCHIVE "files.tar" /* in the machine's folder */
+#define CONTROL_MIB 96u     /* of the control domain, without the files that are brought along */
 
 struct plan {
     const char *smp, *cpu, *append;
     unsigned int memory, wait, gdb;
     int icount; /* -1: none */
     bool iso, no_kvm;
-    char *doms[DOMS_MAX];
-    int nr_doms;
+    char *doms[FILES_MAX], *files[FILES_MAX];
+    int nr_doms, nr_files;
+    struct archive archive; /* unused with an ISO, or when nothing is brought along */
 };
 
 struct arguments {
@@ -37,13 +40,14 @@ static struct machine *unfinished;
 
 /* ---- options ---- */
 
-enum { SMP = 256, MEMORY, ISO, DOM, ICOUNT, GDB, CPU, APPEND, NO_KVM, WAIT };
+enum { SMP = 256, MEMORY, ISO, DOM, BRING, ICOUNT, GDB, CPU, APPEND, NO_KVM, WAIT };
 
 static const struct option long_options[] = {
     { "smp", required_argument, NULL, SMP },
     { "memory", required_argument, NULL, MEMORY },
     { "iso", no_argument, NULL, ISO },
     { "dom", required_argument, NULL, DOM },
+    { "file", required_argument, NULL, BRING },
     { "icount", optional_argument, NULL, ICOUNT },
     { "gdb", optional_argument, NULL, GDB },
     { "cpu", required_argument, NULL, CPU },
@@ -63,6 +67,14 @@ static unsigned int number_of(const char *what, unsigned int low, unsigned int h
     return n;
 }
 
+static void add_path(char **paths, int *n)
+{
+    if (*n == FILES_MAX) {
+        die("up: more than %d files", FILES_MAX);
+    }
+    paths[(*n)++] = optarg;
+}
+
 static void one_option(struct plan *p, int option)
 {
     switch (option) {
@@ -76,10 +88,10 @@ static void one_option(struct plan *p, int option)
         p->iso = true;
         break;
     case DOM:
-        if (p->nr_doms == DOMS_MAX) {
-            die("up: more than %d domains", DOMS_MAX);
-        }
-        p->doms[p->nr_doms++] = optarg;
+        add_path(p->doms, &p->nr_doms);
+        break;
+    case BRING:
+        add_path(p->files, &p->nr_files);
         break;
     case ICOUNT:
         p->icount = optarg ? (int)number_of("icount", 0, 10) : 0;
@@ -104,6 +116,15 @@ static void one_option(struct plan *p, int option)
     }
 }
 
+static void check_paths(char *const *paths, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (access(paths[i], R_OK)) {
+            die("up: %s: %s", paths[i], strerror(errno));
+        }
+    }
+}
+
 static void read_options(struct plan *p, int argc, char **argv)
 {
     int option;
@@ -119,11 +140,8 @@ static void read_options(struct plan *p, int argc, char **argv)
     if (p->iso && p->append) {
         die("up: --append does not reach the ISO, which has its own command line");
     }
-    for (int i = 0; i < p->nr_doms; i++) {
-        if (access(p->doms[i], R_OK)) {
-            die("up: %s: %s", p->doms[i], strerror(errno));
-        }
-    }
+    check_paths(p->doms, p->nr_doms);
+    check_paths(p->files, p->nr_files);
 }
 
 /* ---- what is started ---- */
@@ -212,22 +230,57 @@ static char *doubled(const char *path)
     return out;
 }
 
-static void add_images(struct arguments *a, const struct plan *p)
+static void bring_in_archive(void *archive, const char *as, const uint8_t *data, size_t size)
 {
-    char *folder = images_folder();
+    archive_add(archive, as, data, size);
+}
+
+static void bring_all(const struct plan *p, bring_fn *bring, void *arg)
+{
+    for (int i = 0; i < p->nr_files; i++) {
+        bring_file(bring, arg, p->files[i]);
+    }
+    for (int i = 0; i < p->nr_doms; i++) {
+        bring_domain(bring, arg, 1, &p->doms[i]);
+    }
+}
+
+/* The archive's path, as QEMU finds it, and how much memory the control domain needs with it. */
+static char *make_archive(struct plan *p, const char *folder, unsigned int *mib)
+{
+    char *path = image(folder, "control.tar");
+    size_t before;
+
+    *mib = CONTROL_MIB;
+    if (!p->nr_files && !p->nr_doms) {
+        return path;
+    }
+    archive_read(&p->archive, path);
+    free(path);
+    before = p->archive.used;
+    bring_all(p, bring_in_archive, &p->archive);
+    *mib += (unsigned int)((p->archive.used - before) >> 20);
+    return join(ARCHIVE);
+}
+
+static void add_images(struct arguments *a, struct plan *p)
+{
+    char *folder = images_folder(), *archive;
+    unsigned int mib;
 
     if (p->iso) {
         add(a, "-boot", join("d"));
         add(a, "-cdrom", image(folder, "tarn.iso"));
         return;
     }
+    archive = make_archive(p, folder, &mib);
     add(a, "-kernel", image(folder, "tarn.elf32"));
     add(a, "-append",
-        join("dom0_mem=96M dom0_max_vcpus=1%s%s", p->append ? " " : "",
+        join("dom0_mem=%uM dom0_max_vcpus=1%s%s", mib, p->append ? " " : "",
              p->append ? p->append : ""));
     add(a, "-initrd",
-        join("%s,%s", doubled(image(folder, "guests/control.elf")),
-             doubled(image(folder, "control.tar"))));
+        join("%s,%s", doubled(image(folder, "guests/control.elf")), doubled(archive)));
+    free(archive);
 }
 
 static void add_serial(struct arguments *a, const char *id, const char *more)
@@ -236,7 +289,7 @@ static void add_serial(struct arguments *a, const char *id, const char *more)
     add(a, "-serial", join("chardev:%s", id));
 }
 
-static void make_arguments(struct arguments *a, const struct plan *p, const char *accel)
+static void make_arguments(struct arguments *a, struct plan *p, const char *accel)
 {
     const char *qemu = getenv("QEMU");
 
@@ -339,7 +392,17 @@ static void take_down(void)
     machine_remove(m);
 }
 
-static void start(struct machine *m, struct arguments *a, const char *accel)
+static void write_archive(const struct machine *m, struct archive *archive)
+{
+    char *path = machine_path(m, ARCHIVE);
+
+    archive_write(archive, path);
+    free(path);
+    free(archive->data);
+    archive->data = NULL;
+}
+
+static void start(struct machine *m, struct plan *p, struct arguments *a, const char *accel)
 {
     pid_t pid;
 
@@ -351,6 +414,9 @@ static void start(struct machine *m, struct arguments *a, const char *accel)
     }
     unfinished = m;
     atexit(take_down);
+    if (p->archive.data) {
+        write_archive(m, &p->archive);
+    }
     fflush(NULL);
     pid = fork();
     if (pid < 0) {
@@ -406,8 +472,11 @@ static void wait_for_hello(struct machine *m, struct link *l, unsigned int secon
 
 static void create_all(struct link *l, struct plan *p)
 {
+    if (p->iso) {
+        bring_all(p, bring_over_line, l);
+    }
     for (int i = 0; i < p->nr_doms; i++) {
-        if (create_from(l, 1, &p->doms[i])) {
+        if (create_brought(l, 1, &p->doms[i])) {
             machine_die(l->machine, "%s could not be created", p->doms[i]);
         }
     }
@@ -438,7 +507,7 @@ int cmd_up(int argc, char **argv)
     if (m.pid && !m.ended) {
         machine_die(&m, "it is up already (pid %d)", (int)m.pid);
     }
-    start(&m, &a, accel);
+    start(&m, &p, &a, accel);
     wait_for_hello(&m, &l, p.wait);
     l.limit = options.timeout;
     create_all(&l, &p);

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Boots Debian's Linux as domain 0 on Debian's Xen, runs the real xl in it, and keeps what it says.
+
+The packages are downloaded with apt-get (not installed) and kept in $O/xl. An initramfs of busybox,
+xl, xenstored, xenconsoled and our guests runs each line of tests/oracle/xl-4.17/NAME.sh; the
+commands, their outputs ("o|" before a line), errors ("e|") and statuses go to NAME.txt beside it.
+`--hypervisor tarn` boots the same on tarn and prints only.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import selectors
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/qemu"))
+import linux  # noqa: E402  pylint: disable=wrong-import-position
+
+OUT = ROOT / os.environ.get("O", "build")
+CACHE = OUT / "xl"
+SCRIPTS = ROOT / "tests/oracle/xl-4.17"
+PACKAGES = ["xen-utils-4.17", "xen-utils-common", "libxenmisc4.17", "libxenstore4", "libxencall1",
+            "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1", "libxendevicemodel1",
+            "libxenhypfs1", "libxentoolcore1", "libxentoollog1", "xenstore-utils", "libyajl2",
+            "libncurses6", "libtinfo6", "libuuid1", "libext2fs2", "busybox-static"]
+BINARIES = {"xl": "usr/lib/xen-4.17/bin/xl", "xenstored": "usr/lib/xen-4.17/bin/xenstored",
+            "xenconsoled": "usr/lib/xen-4.17/bin/xenconsoled", "xenstore": "usr/bin/xenstore",
+            "xen-init-dom0": "usr/lib/xen-4.17/bin/xen-init-dom0"}
+MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
+
+# name of the run: (lines that are run, -smp)
+RUNS = {
+    "layout-1": ("layout.sh", "1"),
+    "layout-4": ("layout.sh", "4"),
+    "layout-8": ("layout.sh", "8,sockets=2,cores=2,threads=2"),
+    "layout-6": ("layout.sh", "6,sockets=2,cores=3,threads=1"),
+    "life": ("life.sh", "4"),
+    "wrong": ("wrong.sh", "4"),
+}
+
+INIT = r"""#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin LD_LIBRARY_PATH=/lib
+mkdir -p /proc /sys /dev /tmp /run/xen /run/xenstored /var/lib/xenstored /var/lib/xen /var/log/xen /var/lock
+ln -s /run /var/run
+mount -t proc proc /proc; mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+exec </dev/null >/dev/hvc0 2>&1
+dmesg -n 1
+hostname oracle
+for m in /modules/*; do insmod $m || echo "xl: $m can't be loaded"; done
+[ -e /proc/xen/capabilities ] || mount -t xenfs xenfs /proc/xen
+xenstored --pid-file /run/xenstored.pid || echo "xl: no xenstored: $?"
+xen-init-dom0 >/dev/null || echo "xl: xen-init-dom0: $?"
+xenconsoled --log=none --pid-file=/run/xenconsoled.pid || echo "xl: no xenconsoled: $?"
+cd /guests
+echo "xl: start"
+while read -r line; do
+    case $line in '' | '#'*) continue ;; esac
+    echo "$ $line"
+    timeout 60 sh -c "$line" >/tmp/o 2>/tmp/e
+    status=$?
+    sed 's/^/o|/' /tmp/o; sed 's/^/e|/' /tmp/e
+    echo "s|$status"
+done </commands
+echo "xl: end"
+[ -e /shell ] && setsid sh -c 'exec sh -l </dev/hvc0 >/dev/hvc0 2>&1'
+poweroff -f
+"""
+
+
+def unpack():
+    """The packages' files, in $O/xl/root."""
+    root = CACHE / "root"
+    if (root / "done").exists():
+        return root
+    with tempfile.TemporaryDirectory(prefix="xl-") as directory:
+        directory = pathlib.Path(directory)
+        for package in PACKAGES + [linux.kernel_package()]:
+            deb = linux.download(package, directory)
+            subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
+    (root / "done").touch()
+    return root
+
+
+def libraries(root, binaries):
+    """Path of each library that the binaries need; downloaded ones come first."""
+    dirs = {str(p.parent) for p in root.glob("**/lib*.so*") if "xenfsimage" not in str(p)}
+    env = dict(os.environ, LD_LIBRARY_PATH=":".join(sorted(dirs)))
+    found = {}
+    for path in binaries:
+        text = subprocess.run(["ldd", path], env=env, capture_output=True, text=True, check=True).stdout
+        for name, where in re.findall(r"(\S+) => (/\S+)", text):
+            found[name] = where
+        if re.search(r"not found", text):
+            raise linux.Skip(f"a library of {path} is missing:\n{text}")
+    return found
+
+
+def initramfs(root, commands, shell):
+    """A `newc` archive of all that."""
+    entry, reg, folder = linux.cpio_entry, stat.S_IFREG, stat.S_IFDIR | 0o755
+    binaries = {name: root / path for name, path in BINARIES.items()}
+    parts = [entry(name, folder) for name in ("bin", "dev", "lib", "lib64", "modules", "guests", "var", "var/lib",
+                                              "var/log", "etc", "etc/xen")]
+    parts += [entry("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1)),
+              entry("dev/null", stat.S_IFCHR | 0o666, rdev=(1, 3)),
+              entry("init", reg | 0o755, INIT.encode()),
+              entry("commands", reg | 0o644, commands.encode()),
+              entry("etc/xen/xl.conf", reg | 0o644, b"autoballoon=0\n"),
+              entry("bin/busybox", reg | 0o755, next(root.glob("**/bin/busybox")).read_bytes()),
+              entry("lib64/ld-linux-x86-64.so.2", reg | 0o755,
+                    pathlib.Path("/lib64/ld-linux-x86-64.so.2").read_bytes())]
+    if shell:
+        parts.append(entry("shell", reg | 0o644))
+    for name, path in binaries.items():
+        parts.append(entry(f"bin/{name}", reg | 0o755, path.read_bytes()))
+    for name, path in libraries(root, binaries.values()).items():
+        parts.append(entry(f"lib/{name}", reg | 0o755, pathlib.Path(path).read_bytes()))
+    for number, name in enumerate(MODULES):
+        found = sorted(root.glob(f"**/{name}.ko"))
+        if found:
+            parts.append(entry(f"modules/{number}-{name}.ko", reg | 0o644, found[0].read_bytes()))
+    for path in sorted((OUT / "guests").glob("*.elf")) + sorted((ROOT / "guests/control/files").glob("*.cfg")):
+        parts.append(entry(f"guests/{path.name}", reg | 0o644, path.read_bytes()))
+    return b"".join(parts + [entry("TRAILER!!!", 0)])
+
+
+def command(hypervisor, smp, kernel, archive, options):
+    """QEMU's command line."""
+    words = "earlyprintk=xen console=hvc0 panic=1 quiet"
+    append = (f"dom0_mem={options.dom0_mem} dom0_max_vcpus=1 loglvl=warning guest_loglvl=error console=com1 "
+              f"noreboot sched=credit {options.append}").strip()
+    return [linux.QEMU, "-accel", "tcg,thread=multi", "-cpu", options.cpu, "-smp", smp, "-m", options.memory,
+            "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-device", "isa-debug-exit",
+            "-kernel", str(linux.hypervisor(hypervisor)), "-append", append,
+            "-initrd", f"{linux.quote(kernel)} {words},{linux.quote(archive)}"]
+
+
+def watch(qemu, deadline, verbose):
+    """The lines of the machine until its end, and whether all commands were run."""
+    lines, rest = [], b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(qemu.stdout, selectors.EVENT_READ)
+        while time.monotonic() < deadline:
+            if not selector.select(0.2):
+                continue
+            data = os.read(qemu.stdout.fileno(), 65536)
+            if not data:
+                break
+            *whole, rest = (rest + data).split(b"\n")
+            for raw in whole:
+                lines.append(raw.decode(errors="replace").rstrip("\r"))
+                if verbose:
+                    print(f"    {lines[-1]}", flush=True)
+                if lines[-1] == "xl: end":
+                    return lines, True
+                if re.search(r"PANIC|machine halted|'noreboot' set", lines[-1]):
+                    return lines, False
+    return lines, False
+
+
+def kept(lines):
+    """What is kept of a machine's lines: commands, what they print, and statuses."""
+    return [line for line in lines if re.match(r"(\$ |[oe]\||s\|)", line)]
+
+
+def record(name, hypervisor, kernel, options):
+    script, smp = RUNS[name]
+    root = CACHE / "root"
+    archive = CACHE / "initramfs"
+    archive.write_bytes(initramfs(root, (SCRIPTS / script).read_text(), False))
+    with subprocess.Popen(command(hypervisor, smp, kernel, archive, options), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu:
+        try:
+            lines, good = watch(qemu, time.monotonic() + options.timeout, options.verbose)
+        finally:
+            qemu.kill()
+    if hypervisor == "xen" and good:
+        (SCRIPTS / f"{name}.txt").write_text("\n".join(kept(lines)) + "\n")
+    (CACHE / f"{hypervisor}-{name}.log").write_text("\n".join(lines) + "\n")
+    print(f"xl: {name} on {hypervisor}: {'ok' if good else 'FAILED'}, {len(kept(lines))} lines")
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="*", help=f"which of: {' '.join(RUNS)} (default: all)")
+    parser.add_argument("--hypervisor", choices=["xen", "tarn"], default="xen")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds for a boot")
+    parser.add_argument("--memory", default="1024", help="of the machine, MiB")
+    parser.add_argument("--dom0-mem", default="512M")
+    parser.add_argument("--cpu", default="max,-smap,vendor=GenuineIntel")
+    parser.add_argument("--append", default="", help="further words for the hypervisor")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print the serial line")
+    options = parser.parse_args()
+    try:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        kernel, _ = linux.prepare()
+        unpack()
+        results = [record(name, options.hypervisor, kernel, options) for name in options.runs or RUNS]
+    except linux.Skip as reason:
+        print(f"xl: skipped: {reason}")
+        return 0
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
