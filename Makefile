@@ -64,9 +64,10 @@ GUESTS := $(patsubst guests/%/,%,$(filter-out guests/lib/,$(dir $(wildcard guest
 GUESTS := $(sort $(GUESTS))
 GUEST_ELF := $(GUESTS:%=$(O)/guests/%.elf)
 GUEST_LIB := $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/lib/*.asm guests/lib/*.c)))
-# The control domain uses some of the hypervisor's pure helpers.
+# Guests use some of the hypervisor's pure helpers, the control domain more of them.
 GUEST_CFLAGS_control := -Iinclude
-control_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,elf printf str wire)
+guest_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,number printf string)
+control_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,cpulist elf str wire)
 GUEST_EXTRA_control = $(control_lib)
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
@@ -114,7 +115,7 @@ $(O)/obj/guests/%.o: guests/%.c $(O)/gen/flags | $(O)/abi/xen
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS) $(GUEST_CFLAGS_$(firstword $(subst /, ,$*))) -MMD -MP -c -o $@ $<
 
-$(control_lib): $(O)/obj/guest-lib/%.o: lib/%.c $(O)/gen/flags | $(O)/abi/xen
+$(guest_lib) $(control_lib): $(O)/obj/guest-lib/%.o: lib/%.c $(O)/gen/flags | $(O)/abi/xen
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(FREESTANDING) -Iinclude $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
@@ -146,7 +147,7 @@ $(O)/tarn.elf32: $(O)/tarn.elf
 	$(Q)$(OBJCOPY) -O elf32-i386 --strip-debug $< $@ 2>$(O)/gen/objcopy.log || { cat $(O)/gen/objcopy.log >&2; exit 1; }
 
 guest_obj = $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/$(1)/*.asm guests/$(1)/*.c)))
-$(O)/guests/%.elf: $$(addprefix $(O)/obj/,$$(GUEST_LIB) $$(call guest_obj,%)) $$(GUEST_EXTRA_%) guests/lib/guest.ld
+$(O)/guests/%.elf: $$(addprefix $(O)/obj/,$$(GUEST_LIB) $$(call guest_obj,%)) $(guest_lib) $$(GUEST_EXTRA_%) guests/lib/guest.ld
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LD) $(GUEST_LDFLAGS) -o $@ $(filter %.o,$^)

@@ -61,6 +61,6 @@ long domain_destroy(struct domain *d)
     }
     d->dying = DOMAIN_DEAD;
     domain_put(d); /* its own */
-    domain_exception();
+    control_send_virq(VIRQ_DOM_EXC);
     return 0;
 }

@@ -351,12 +351,12 @@ static bool mark_ended(struct domain *d, u8 reason)
     return first;
 }
 
-void domain_exception(void)
+void control_send_virq(u32 virq)
 {
     struct domain *control = domain_get_by_id(0);
 
     if (control) {
-        domain_send_virq(control, VIRQ_DOM_EXC);
+        domain_send_virq(control, virq);
         domain_put(control);
     }
 }
@@ -366,7 +366,7 @@ static void end(const struct domain *d)
     if (d->privileged) {
         machine_follow(d->shutdown_code);
     }
-    domain_exception();
+    control_send_virq(VIRQ_DOM_EXC);
 }
 
 void domain_resume(struct domain *d)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options by table, and lists of CPUs. Owns the splitting into options, the quoting, and the
- * conversion of values; which options there are is the table's matter. A wrong option changes
- * nothing but what is reported. Pure, no locks.
+ * Options by table. Owns the splitting into options, the quoting, and the conversion of values;
+ * which options there are is the table's matter. A wrong option changes nothing but what is
+ * reported. Pure, no locks.
  */
 #include <tarn/cmdline.h>
-#include <tarn/cpumask.h>
 #include <tarn/lib.h>
 #include <tarn/number.h>
 
@@ -230,124 +229,4 @@ u32 cmdline_parse(const char *text, const struct param *table, size_t n,
         p.text = skip_blanks(p.text);
     }
     return p.nr_wrong;
-}
-
-/* Lists of CPUs */
-
-struct cpu_range {
-    u32 first, last;
-};
-
-static const char *cpu_scan(const char **s, u32 nr_cpus, u32 *out)
-{
-    u64 n;
-
-    if (**s < '0' || **s > '9') {
-        return "a CPU number is missing";
-    }
-    if (!digits_scan(s, 10, &n) || n >= nr_cpus) {
-        return "a CPU number is too large";
-    }
-    *out = (u32)n;
-    *s = skip_blanks(*s);
-    return NULL;
-}
-
-/* "all", "N" or "N-M"; *s is then behind it and the blanks that follow. */
-static const char *range_scan(const char **s, u32 nr_cpus, struct cpu_range *out)
-{
-    const char *err;
-
-    if (strncmp(*s, "all", 3) == 0) {
-        *s = skip_blanks(*s + 3);
-        *out = (struct cpu_range){ 0, nr_cpus - 1 };
-        return NULL;
-    }
-    err = cpu_scan(s, nr_cpus, &out->first);
-    out->last = out->first;
-    if (!err && **s == '-') {
-        *s = skip_blanks(*s + 1);
-        err = cpu_scan(s, nr_cpus, &out->last);
-    }
-    if (!err && out->last < out->first) {
-        err = "a range of CPUs ends before it starts";
-    }
-    return err;
-}
-
-static const char *item_scan(const char **s, u32 nr_cpus, struct cpumask *mask)
-{
-    bool exclude = **s == '^';
-    struct cpu_range r;
-    const char *err;
-
-    if (exclude) {
-        *s = skip_blanks(*s + 1);
-    }
-    err = range_scan(s, nr_cpus, &r);
-    if (err) {
-        return err;
-    }
-    for (u32 cpu = r.first; cpu <= r.last; cpu++) {
-        if (exclude) {
-            cpumask_clear(mask, cpu);
-        } else {
-            cpumask_set(mask, cpu);
-        }
-    }
-    return NULL;
-}
-
-const char *cpulist_parse(const char *text, u32 nr_cpus, struct cpumask *out)
-{
-    const char *s = skip_blanks(text);
-    struct cpumask mask;
-
-    nr_cpus = MIN(nr_cpus, (u32)NR_CPUS);
-    cpumask_clear_all(&mask);
-    if (*s == '\0' || nr_cpus == 0) {
-        return "no CPU is named";
-    }
-    for (;;) {
-        const char *err = item_scan(&s, nr_cpus, &mask);
-
-        if (err) {
-            return err;
-        }
-        if (*s == '\0') {
-            break;
-        }
-        if (*s != ',') {
-            return "CPU numbers must be separated by commas";
-        }
-        s = skip_blanks(s + 1);
-    }
-    if (cpumask_empty(&mask)) {
-        return "no CPU is left";
-    }
-    *out = mask;
-    return NULL;
-}
-
-int cpulist_format(char *buf, size_t size, const struct cpumask *mask)
-{
-    size_t len = 0;
-
-    if (size) {
-        buf[0] = '\0';
-    }
-    for (u32 first = cpumask_first(mask); first < NR_CPUS;) {
-        u32 last = first;
-        size_t at = MIN(len, size);
-        int n;
-
-        while (cpumask_test(mask, last + 1)) {
-            last++;
-        }
-        n = fmt_snprintf(buf + at, size - at, first == last ? "%s%u" : "%s%u-%u", len ? "," : "",
-                         first, last);
-        len += (size_t)n;
-        first = cpumask_next(mask, last + 1);
-    }
-    return (int)len;
 }

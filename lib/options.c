@@ -6,6 +6,7 @@
  */
 #include <tarn/cmdline.h>
 #include <tarn/console.h>
+#include <tarn/cpulist.h>
 #include <tarn/lib.h>
 #include <tarn/number.h>
 #include <tarn/options.h>
@@ -221,7 +222,9 @@ static const char *parse_com1(const char *value, void *dest)
 
 static const char *parse_cpus(const char *value, void *dest)
 {
-    return cpulist_parse(value, NR_CPUS, dest);
+    static const struct cpu_host any = { .nr_cpus = NR_CPUS };
+
+    return cpulist_parse(value, &any, dest);
 }
 
 static const struct param hypervisor_params[] = {

@@ -50,11 +50,11 @@ static void shares_text(char *text, size_t size, const struct sample *from, cons
     for (unsigned int v = 0; v < vcpus; v++) {
         sum += to->running[v] - from->running[v];
     }
-    n = snprintf(text, size, "%lu.%lu", share(sum, passed) / 10, share(sum, passed) % 10);
+    n = fmt_snprintf(text, size, "%lu.%lu", share(sum, passed) / 10, share(sum, passed) % 10);
     for (unsigned int v = 0; vcpus > 1 && v < vcpus && (size_t)n + 16 < size; v++) {
         unsigned long s = share(to->running[v] - from->running[v], passed);
 
-        n += snprintf(text + n, size - (size_t)n, "%s%lu.%lu%s", v ? " " : " (", s / 10, s % 10,
+        n += fmt_snprintf(text + n, size - (size_t)n, "%s%lu.%lu%s", v ? " " : " (", s / 10, s % 10,
                       v == vcpus - 1 ? ")" : "");
     }
 }

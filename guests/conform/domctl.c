@@ -37,7 +37,7 @@ static void result_of(const char *group, const char *name, long value)
 {
     char text[64];
 
-    snprintf(text, sizeof(text), "domctl.%s.%s", group, name);
+    fmt_snprintf(text, sizeof(text), "domctl.%s.%s", group, name);
     result(text, value);
 }
 
@@ -288,7 +288,7 @@ static void check_ports(void)
     op.u.createdomain.max_evtchn_port = 3;
     result("domctl.ports.create", domctl(XEN_DOMCTL_createdomain, THE_DOMAIN));
     for (unsigned int i = 0; i < 5; i++) {
-        snprintf(name, sizeof(name), "%u", i);
+        fmt_snprintf(name, sizeof(name), "%u", i);
         result_of("ports.alloc", name, event_op(EVTCHNOP_alloc_unbound, &unbound));
         if (i == 0) {
             result("domctl.ports.first", unbound.port);
@@ -306,7 +306,7 @@ static void show_info(const char *name)
 
     memset(&op, 0x5a, sizeof(op));
     result_of("info", name, domctl(XEN_DOMCTL_getdomaininfo, THE_DOMAIN));
-    snprintf(text, sizeof(text), "domctl.info.%s.flags", name);
+    fmt_snprintf(text, sizeof(text), "domctl.info.%s.flags", name);
     result_hex(text, i->flags);
     printf("T|domctl.info.%s.pages|tot %lu max %lu outstanding %lu shared %lu paged %lu\n", name,
            i->tot_pages, i->max_pages, i->outstanding_pages, i->shr_pages, i->paged_pages);

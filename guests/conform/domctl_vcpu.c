@@ -31,7 +31,7 @@ static void show_values(const char *name, long rc, unsigned long a, unsigned lon
 {
     char text[96];
 
-    snprintf(text, sizeof(text), "domctl.%s", name);
+    fmt_snprintf(text, sizeof(text), "domctl.%s", name);
     result(text, rc);
     printf("T|domctl.%s.values|0x%lx 0x%lx\n", name, a, b);
 }
@@ -186,7 +186,7 @@ static void vcpu_info(const char *name, uint32_t vcpu)
 
     memset(&op, 0x5a, sizeof(op));
     op.u.getvcpuinfo.vcpu = vcpu;
-    snprintf(text, sizeof(text), "domctl.getvcpuinfo.%s", name);
+    fmt_snprintf(text, sizeof(text), "domctl.getvcpuinfo.%s", name);
     result(text, domctl(XEN_DOMCTL_getvcpuinfo));
     printf("T|domctl.getvcpuinfo.%s.values|online %u blocked %u running %u time %lu\n", name,
            op.u.getvcpuinfo.online, op.u.getvcpuinfo.blocked, op.u.getvcpuinfo.running,

@@ -259,9 +259,9 @@ static void check_pointers(void)
     char name[48];
 
     for (int op = EVTCHNOP_bind_interdomain; op <= EVTCHNOP_set_priority; op++) {
-        snprintf(name, sizeof(name), "evtchn.%s.bad", names[op]);
+        fmt_snprintf(name, sizeof(name), "evtchn.%s.bad", names[op]);
         result(name, event_op(op, BAD_POINTER));
-        snprintf(name, sizeof(name), "evtchn.%s.xen", names[op]);
+        fmt_snprintf(name, sizeof(name), "evtchn.%s.xen", names[op]);
         result(name, event_op(op, XEN_POINTER));
     }
 }

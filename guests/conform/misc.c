@@ -41,11 +41,11 @@ static void check_vm_assist(void)
     char name[32];
 
     for (unsigned int i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        snprintf(name, sizeof(name), "vm_assist.enable.%u", types[i]);
+        fmt_snprintf(name, sizeof(name), "vm_assist.enable.%u", types[i]);
         result(name, assist(VMASST_CMD_enable, types[i]));
     }
     for (unsigned int i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-        snprintf(name, sizeof(name), "vm_assist.disable.%u", types[i]);
+        fmt_snprintf(name, sizeof(name), "vm_assist.disable.%u", types[i]);
         result(name, assist(VMASST_CMD_disable, types[i]));
     }
     result("vm_assist.unknown", assist(2, 0));
@@ -70,7 +70,7 @@ static void check_unknown(void)
     char name[32];
 
     for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        snprintf(name, sizeof(name), "unknown.%u", numbers[i]);
+        fmt_snprintf(name, sizeof(name), "unknown.%u", numbers[i]);
         result(name, hypercall(numbers[i], 0, 0, 0, 0, 0));
     }
     result("set_debugreg.9", hypercall2(__HYPERVISOR_set_debugreg, 9, 0));

@@ -28,7 +28,7 @@ static void clear(void)
 
 static const char *numbered(const char *what, unsigned int n)
 {
-    snprintf(name, sizeof(name), "%s.%u", what, n);
+    fmt_snprintf(name, sizeof(name), "%s.%u", what, n);
     return name;
 }
 
@@ -371,13 +371,13 @@ static void check_pools(void)
         p->cpupool_id = ids[i];
         p->cpumap.nr_bits = 64;
         set_xen_guest_handle(p->cpumap.bitmap, map);
-        snprintf(name, sizeof(name), "sysctl.pool.%s", names[i]);
+        fmt_snprintf(name, sizeof(name), "sysctl.pool.%s", names[i]);
         result(name, sysctl(XEN_SYSCTL_cpupool_op));
-        snprintf(name, sizeof(name), "sysctl.pool.%s.id", names[i]);
+        fmt_snprintf(name, sizeof(name), "sysctl.pool.%s.id", names[i]);
         result(name, (int)p->cpupool_id);
-        snprintf(name, sizeof(name), "sysctl.pool.%s.n_dom", names[i]);
+        fmt_snprintf(name, sizeof(name), "sysctl.pool.%s.n_dom", names[i]);
         result(name, p->n_dom);
-        snprintf(name, sizeof(name), "sysctl.pool.%s.cpus", names[i]);
+        fmt_snprintf(name, sizeof(name), "sysctl.pool.%s.cpus", names[i]);
         result_hex(name, map[0]);
     }
     clear();

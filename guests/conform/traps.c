@@ -27,20 +27,20 @@ static void frame_result(const char *name, const char *at)
 {
     char text[64];
 
-    snprintf(text, sizeof(text), "%s.count", name);
+    fmt_snprintf(text, sizeof(text), "%s.count", name);
     result(text, catches);
     if (!catches) {
         return;
     }
-    snprintf(text, sizeof(text), "%s.rip", name);
+    fmt_snprintf(text, sizeof(text), "%s.rip", name);
     result(text, (long)(caught.rip - ARG(at)));
-    snprintf(text, sizeof(text), "%s.error", name);
+    fmt_snprintf(text, sizeof(text), "%s.error", name);
     result_hex(text, caught.error);
-    snprintf(text, sizeof(text), "%s.cs", name);
+    fmt_snprintf(text, sizeof(text), "%s.cs", name);
     result_hex(text, caught.cs);
-    snprintf(text, sizeof(text), "%s.ss", name);
+    fmt_snprintf(text, sizeof(text), "%s.ss", name);
     result_hex(text, caught.ss);
-    snprintf(text, sizeof(text), "%s.if", name);
+    fmt_snprintf(text, sizeof(text), "%s.if", name);
     result(text, !!(caught.rflags & 0x200));
     catches = 0;
 }

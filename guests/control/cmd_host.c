@@ -48,7 +48,7 @@ static void info_capabilities(uint32_t caps)
 static int free_cpus(void)
 {
     struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
-    struct cpu_map map = { { 0 } };
+    struct cpumask map = { { 0 } };
     int n = 0;
 
     op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_FREEINFO;
@@ -56,7 +56,7 @@ static int free_cpus(void)
     if (sysctl(&op)) {
         return 0;
     }
-    for (unsigned int cpu = 0; cpu < CPUS_MAX; cpu++) {
+    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
         n += (map.bits[cpu / 64] >> (cpu % 64) & 1) != 0;
     }
     return n;
@@ -84,11 +84,11 @@ static void info_physical(const struct xen_sysctl_physinfo *i)
 
 static void info_topology(void)
 {
-    static struct xen_sysctl_cputopo topology[CPUS_MAX];
+    static struct xen_sysctl_cputopo topology[NR_CPUS];
     struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
     long rc;
 
-    op.u.cputopoinfo.num_cpus = CPUS_MAX;
+    op.u.cputopoinfo.num_cpus = NR_CPUS;
     set_xen_guest_handle(op.u.cputopoinfo.cputopo, topology);
     rc = sysctl(&op);
     if (rc) {
@@ -96,7 +96,7 @@ static void info_topology(void)
         return;
     }
     out("cpu_topology           :\ncpu:    core    socket     node\n");
-    for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, CPUS_MAX); cpu++) {
+    for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, NR_CPUS); cpu++) {
         if (topology[cpu].core != XEN_INVALID_CORE_ID) {
             out("%3d:    %4d     %4d     %4d\n", cpu, topology[cpu].core, topology[cpu].socket,
                 topology[cpu].node);
@@ -317,11 +317,11 @@ const struct command cmd_debug_keys = {
 
 /* ---- cpupool-list ---- */
 
-static void pool_cpus(const struct cpu_map *map)
+static void pool_cpus(const struct cpumask *map)
 {
     bool first = true;
 
-    for (unsigned int cpu = 0; cpu < CPUS_MAX; cpu++) {
+    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
         if (map->bits[cpu / 64] >> (cpu % 64) & 1) {
             out(first ? "%u" : ",%u", cpu);
             first = false;
@@ -330,7 +330,7 @@ static void pool_cpus(const struct cpu_map *map)
     out("\n");
 }
 
-static void pool_print(const struct xen_sysctl_cpupool_op *info, const struct cpu_map *map,
+static void pool_print(const struct xen_sysctl_cpupool_op *info, const struct cpumask *map,
                        bool cpus)
 {
     int n = 0;
@@ -340,7 +340,7 @@ static void pool_print(const struct xen_sysctl_cpupool_op *info, const struct cp
         pool_cpus(map);
         return;
     }
-    for (unsigned int cpu = 0; cpu < CPUS_MAX; cpu++) {
+    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
         n += (map->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
     }
     out("%3d %9s       y       %4d\n", n, scheduler_name(info->sched_id), info->n_dom);
@@ -349,7 +349,7 @@ static void pool_print(const struct xen_sysctl_cpupool_op *info, const struct cp
 static int run_cpupool_list(int argc, char **argv)
 {
     struct xen_sysctl_cpupool_op info;
-    struct cpu_map map;
+    struct cpumask map;
     struct options o;
     bool cpus = false, found = false;
     uint32_t id = 0;

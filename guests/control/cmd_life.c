@@ -139,14 +139,14 @@ static struct config *config_read(const char *name, int nr, char **overrides)
     return config;
 }
 
-static void maps_print(const char *key, const struct config *c, const struct cpu_map *maps)
+static void maps_print(const char *key, const struct config *c, const struct cpumask *maps)
 {
     static char text[TEXT_SIZE];
 
     json_key(key);
     json_array();
     for (unsigned int v = 0; v < c->maxvcpus && v < VCPUS_MAX; v++) {
-        cpu_list_format(text, sizeof(text), &maps[v], cpus_max());
+        cpulist_format(text, sizeof(text), &maps[v], cpus_max());
         json_string(text);
     }
     json_end();

@@ -34,11 +34,11 @@ static void state_format(const struct xen_domctl_getdomaininfo *info, char state
     state[6] = '\0';
 }
 
-static void map_print(const struct cpu_map *map, unsigned int n)
+static void map_print(const struct cpumask *map, unsigned int n)
 {
     static char text[TEXT_SIZE];
 
-    cpu_list_format(text, sizeof(text), map, n);
+    cpulist_format(text, sizeof(text), map, n);
     out("%s", text);
 }
 
@@ -48,7 +48,7 @@ static void nodes_print(domid_t domid)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_getnodeaffinity, .domain = domid };
     struct xen_sysctl_physinfo host;
-    struct cpu_map nodes = { { 0 } };
+    struct cpumask nodes = { { 0 } };
     unsigned int n = physinfo_get(&host) ? 1 : host.nr_nodes;
 
     cpu_bitmap(&op.u.nodeaffinity.nodemap, &nodes);
@@ -260,11 +260,11 @@ const struct command cmd_list = {
 
 /* ---- vcpu-list ---- */
 
-static void affinity_read(domid_t domid, uint32_t vcpu, struct cpu_map *hard, struct cpu_map *soft)
+static void affinity_read(domid_t domid, uint32_t vcpu, struct cpumask *hard, struct cpumask *soft)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid };
 
-    *hard = *soft = (struct cpu_map){ { 0 } };
+    *hard = *soft = (struct cpumask){ { 0 } };
     op.u.vcpuaffinity.vcpu = vcpu;
     op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
     cpu_bitmap(&op.u.vcpuaffinity.cpumap_hard, hard);
@@ -276,7 +276,7 @@ static void vcpu_line(domid_t domid, uint32_t vcpu, unsigned int nr_cpus)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuinfo, .domain = domid };
     const struct xen_domctl_getvcpuinfo *info = &op.u.getvcpuinfo;
-    struct cpu_map hard, soft;
+    struct cpumask hard, soft;
     char seconds[SECONDS_SIZE];
 
     op.u.getvcpuinfo.vcpu = vcpu;

@@ -8,18 +8,18 @@
 
 struct pinning {
     uint32_t flags; /* XEN_VCPUAFFINITY_* */
-    struct cpu_map hard, soft;
+    struct cpumask hard, soft;
 };
 
 /* A list, "all", or "-" for what it is already. False after fail(). */
-static bool pin_read(const char *text, uint32_t flag, struct cpu_map *map, uint32_t *flags)
+static bool pin_read(const char *text, uint32_t flag, struct cpumask *map, uint32_t *flags)
 {
     const char *why;
 
     if (strcmp(text, "-") == 0) {
         return true;
     }
-    why = cpu_list_parse(text, cpu_host_get(), map);
+    why = cpulist_parse(text, cpu_host_get(), map);
     if (why) {
         fail("%s: %s (EINVAL)", text, why);
         return false;
@@ -31,7 +31,7 @@ static bool pin_read(const char *text, uint32_t flag, struct cpu_map *map, uint3
 static long pin_set(domid_t domid, uint32_t vcpu, const struct pinning *p)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = domid };
-    struct cpu_map hard = p->hard, soft = p->soft; /* they come back as what counts */
+    struct cpumask hard = p->hard, soft = p->soft; /* they come back as what counts */
 
     op.u.vcpuaffinity.vcpu = vcpu;
     op.u.vcpuaffinity.flags = p->flags;

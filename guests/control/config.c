@@ -7,6 +7,8 @@
  */
 #include "configtext.h"
 
+#include <tarn/number.h>
+
 #define LINE_LENGTH_MAX 2048u
 #define KEY_SIZE 32u
 #define DEFAULT_MEMORY 32u
@@ -100,10 +102,10 @@ static bool get_number(struct parser *p, enum key key, uint64_t min, uint64_t ma
     if (v->type == LIST) {
         return reader_wrong(&p->r, "%s: must be a number, not a list", name);
     }
-    if (*text == '-' && number_read(text + 1, &n)) {
+    if (*text == '-' && uint_parse_clamped(text + 1, &n)) {
         return reader_wrong(&p->r, "%s: must not be negative", name);
     }
-    if (!number_read(text, &n)) {
+    if (!uint_parse_clamped(text, &n)) {
         return reader_wrong(&p->r, "%s: '%.*s' is not a number", name, SHOWN, text);
     }
     if (n < min) {
@@ -580,23 +582,23 @@ static void settle_command_line(struct parser *p, unsigned int last_line)
     }
 }
 
-static bool cpus_of(struct parser *p, enum key key, const struct value *v, struct cpu_map *map)
+static bool cpus_of(struct parser *p, enum key key, const struct value *v, struct cpumask *map)
 {
-    const char *why = cpu_list_parse(v->text, p->host, map);
+    const char *why = cpulist_parse(v->text, p->host, map);
 
     return why ? reader_wrong(&p->r, "%s: %s", key_names[key], why) : true;
 }
 
-static void all_cpus(const struct parser *p, struct cpu_map *map)
+static void all_cpus(const struct parser *p, struct cpumask *map)
 {
-    *map = (struct cpu_map){ { 0 } };
-    for (unsigned int cpu = 0; cpu < MIN(p->host->nr_cpus, CPUS_MAX); cpu++) {
+    *map = (struct cpumask){ { 0 } };
+    for (unsigned int cpu = 0; cpu < MIN(p->host->nr_cpus, NR_CPUS); cpu++) {
         map->bits[cpu / 64] |= 1UL << (cpu % 64);
     }
 }
 
 /* A list has an item for each vcpu; those behind its end may run anywhere. */
-static bool cpus_of_list(struct parser *p, enum key key, struct cpu_map *maps)
+static bool cpus_of_list(struct parser *p, enum key key, struct cpumask *maps)
 {
     unsigned int n = 0;
 
@@ -619,7 +621,7 @@ static bool cpus_of_list(struct parser *p, enum key key, struct cpu_map *maps)
 }
 
 /* Whether there are maps for the vcpus now. */
-static bool settle_cpus(struct parser *p, enum key key, struct cpu_map *maps)
+static bool settle_cpus(struct parser *p, enum key key, struct cpumask *maps)
 {
     const struct place *at = key == KEY_CPUS ? &p->cpus : &p->cpus_soft;
 

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.h - a domain's file (config.c) and lists of CPUs (cpulist.c). Pure: no hypervisor, no
- * heap, so that the same sources run in tests on the host.
+ * config.h - a domain's file (config.c). Pure: no hypervisor, no heap, so that the same sources run
+ * in tests on the host.
  */
 #pragma once
 
-#include <tarn/lib.h>
+#include <tarn/cpulist.h>
 
-#define CPUS_MAX 256u
 #define VCPUS_MAX 128u
 #define NAME_SIZE 32u
 #define TEXT_SIZE 1024u
 
 enum action { ACTION_DESTROY, ACTION_RESTART, ACTION_RENAME_RESTART, ACTION_PRESERVE };
-
-struct cpu_map {
-    uint64_t bits[CPUS_MAX / 64];
-};
 
 struct config {
     char name[NAME_SIZE];
@@ -25,17 +20,11 @@ struct config {
     uint64_t memory_kb, maxmem_kb;
     unsigned int vcpus, maxvcpus;
     bool hard_given, soft_given;
-    struct cpu_map hard[VCPUS_MAX], soft[VCPUS_MAX]; /* by vcpu, up to maxvcpus */
+    struct cpumask hard[VCPUS_MAX], soft[VCPUS_MAX]; /* by vcpu, up to maxvcpus */
     char pool[NAME_SIZE];                            /* "": Pool-0 */
     unsigned int weight;                             /* 0: not given */
     int cap;                                         /* -1: not given */
     enum action on_poweroff, on_reboot, on_crash, on_watchdog;
-};
-
-/* What a list of CPUs may name. */
-struct cpu_host {
-    unsigned int nr_cpus;
-    const uint32_t *node; /* of each CPU; NULL: all on node 0 */
 };
 
 /*
@@ -46,10 +35,6 @@ struct cpu_host {
 unsigned int config_parse(const char *file, const char *text, size_t size, int nr_overrides,
                           char *const *overrides, const struct cpu_host *host, struct config *c,
                           void (*report)(void *arg, const char *text), void *arg);
-/* xl's list: "all", "0-3,5,^1", "node:0", "nodes:0-1,^node:1". NULL or the reason. */
-const char *cpu_list_parse(const char *text, const struct cpu_host *host, struct cpu_map *map);
-/* "0-3,5"; "all" when it is every CPU of nr_cpus, "none" when empty; length as snprintf. */
-int cpu_list_format(char *buf, size_t size, const struct cpu_map *map, unsigned int nr_cpus);
 
 /* NULL, or why a domain can't be called that: "is empty", "is a number". */
 const char *domain_name_wrong(const char *name);

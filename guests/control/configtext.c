@@ -246,36 +246,3 @@ bool reader_value(struct reader *r, const char *key, struct value *v)
     return reader_wrong(r, "%s: a value is a number, a string in quotes or a list in brackets",
                         key);
 }
-
-/* ---- numbers ---- */
-
-static unsigned int digit_of(char c)
-{
-    if (is_digit(c)) {
-        return (unsigned int)(c - '0');
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? (unsigned int)(c - 'a') + 10 : 16;
-}
-
-bool number_read(const char *text, uint64_t *value)
-{
-    unsigned int base = 10;
-
-    if (text[0] == '0' && (text[1] | 0x20) == 'x') {
-        base = 16;
-        text += 2;
-    }
-    if (!*text) {
-        return false;
-    }
-    for (*value = 0; *text; text++) {
-        unsigned int digit = digit_of(*text);
-
-        if (digit >= base) {
-            return false;
-        }
-        *value = *value > (~0UL - digit) / base ? ~0UL : *value * base + digit;
-    }
-    return true;
-}

@@ -47,8 +47,6 @@ void reader_skip_blanks(struct reader *r, bool lines);
 bool reader_value(struct reader *r, const char *key, struct value *v);
 /* The next item of a list; false at its end, or when it is wrong (errors tell). */
 bool reader_item(struct reader *r);
-/* Decimal or 0x; one that is too large for 64 bits becomes the largest. False: no number. */
-bool number_read(const char *text, uint64_t *value);
 
 static inline bool is_digit(char c)
 {

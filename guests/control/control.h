@@ -112,7 +112,7 @@ const struct file *file_nth(unsigned int n);    /* NULL past the last */
 long file_put(const char *name, void *data, size_t size);
 long file_remove(const char *name); /* -ENOENT; only those that were put */
 
-/* ---- config.c and cpulist.c, pure: domain files and lists of CPUs ---- */
+/* ---- config.c, pure: domain files ---- */
 
 #include "config.h"
 

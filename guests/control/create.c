@@ -172,10 +172,10 @@ static long set_max_memory(struct create *n)
 }
 
 static long set_affinity(struct create *n, unsigned int vcpu, uint32_t flag,
-                         const struct cpu_map *wanted)
+                         const struct cpumask *wanted)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = n->d->domid };
-    struct cpu_map map = *wanted;
+    struct cpumask map = *wanted;
 
     op.u.vcpuaffinity.vcpu = vcpu;
     op.u.vcpuaffinity.flags = flag;

@@ -136,12 +136,12 @@ unsigned int cpus_max(void)
 {
     struct xen_sysctl_physinfo info;
 
-    return physinfo_get(&info) ? 1 : MIN(info.max_cpu_id + 1, CPUS_MAX);
+    return physinfo_get(&info) ? 1 : MIN(info.max_cpu_id + 1, NR_CPUS);
 }
 
-void cpu_bitmap(struct xenctl_bitmap *bitmap, struct cpu_map *map)
+void cpu_bitmap(struct xenctl_bitmap *bitmap, struct cpumask *map)
 {
-    bitmap->nr_bits = CPUS_MAX;
+    bitmap->nr_bits = NR_CPUS;
     set_xen_guest_handle(bitmap->bitmap, (uint8_t *)map->bits);
 }
 
@@ -163,14 +163,14 @@ const char *scheduler_name(uint32_t sched_id)
     }
 }
 
-long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpu_map *map)
+long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpumask *map)
 {
     struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
-    struct cpu_map none;
+    struct cpumask none;
     long rc;
 
     map = map ? map : &none;
-    *map = (struct cpu_map){ { 0 } };
+    *map = (struct cpumask){ { 0 } };
     op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_INFO;
     op.u.cpupool_op.cpupool_id = id;
     cpu_bitmap(&op.u.cpupool_op.cpumap, map);
@@ -195,16 +195,16 @@ const char *cpupool_name(uint32_t id)
 
 const struct cpu_host *cpu_host_get(void)
 {
-    static struct xen_sysctl_cputopo topology[CPUS_MAX];
-    static uint32_t node[CPUS_MAX];
+    static struct xen_sysctl_cputopo topology[NR_CPUS];
+    static uint32_t node[NR_CPUS];
     static struct cpu_host host;
     struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
 
     host = (struct cpu_host){ .nr_cpus = cpus_max() };
-    op.u.cputopoinfo.num_cpus = CPUS_MAX;
+    op.u.cputopoinfo.num_cpus = NR_CPUS;
     set_xen_guest_handle(op.u.cputopoinfo.cputopo, topology);
     if (sysctl(&op) == 0) {
-        for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, CPUS_MAX); cpu++) {
+        for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, NR_CPUS); cpu++) {
             node[cpu] = topology[cpu].node;
         }
         host.node = node;

@@ -5,6 +5,8 @@
  */
 #include "options.h"
 
+#include <tarn/number.h>
+
 void options_init(struct options *o, int argc, char **argv, const char *letters, const char *names)
 {
     *o = (struct options){ .letters = letters, .names = names, .argv = argv, .argc = argc };
@@ -115,33 +117,11 @@ int options_next(struct options *o)
     return 0;
 }
 
-static unsigned int digit_of(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned int)(c - '0');
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? (unsigned int)(c - 'a') + 10 : 99;
-}
-
 bool number_parse(const char *text, u64 max, u64 *value)
 {
-    unsigned int base = text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10;
-    const char *p = base == 16 ? text + 2 : text;
-    u64 n = 0;
+    u64 n;
 
-    if (!*p) {
-        return false;
-    }
-    for (; *p; p++) {
-        unsigned int digit = digit_of(*p);
-
-        if (digit >= base || n > (max - MIN(digit, max)) / base) {
-            return false;
-        }
-        n = n * base + digit;
-    }
-    if (n > max) {
+    if (!uint_parse(text, &n) || n > max) {
         return false;
     }
     *value = n;

@@ -48,14 +48,14 @@ long domain_info(domid_t domid, struct xen_domctl_getdomaininfo *info);
 /* NUL of the list's domain, or "(null)" as xl has it. */
 const char *domid_name(domid_t domid);
 long physinfo_get(struct xen_sysctl_physinfo *info);
-/* CPUs that the hypervisor may number, at most CPUS_MAX; 1 when it doesn't say. */
+/* CPUs that the hypervisor may number, at most NR_CPUS; 1 when it doesn't say. */
 unsigned int cpus_max(void);
-void cpu_bitmap(struct xenctl_bitmap *bitmap, struct cpu_map *map);
+void cpu_bitmap(struct xenctl_bitmap *bitmap, struct cpumask *map);
 const char *scheduler_name(uint32_t sched_id);
 /* Pool of this id or a higher one: 0 or -errno. map may be NULL. */
-long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpu_map *map);
+long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpumask *map);
 const char *cpupool_name(uint32_t id);
-/* CPUs and their nodes, for cpu_list_parse; the nodes stay valid. */
+/* CPUs and their nodes, for cpulist_parse; the nodes stay valid. */
 const struct cpu_host *cpu_host_get(void);
 
 /* ---- json.c ---- */

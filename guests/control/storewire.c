@@ -8,6 +8,7 @@
 
 #include <tarn/errno.h>
 #include <tarn/lib.h>
+#include <tarn/number.h>
 
 #define HEAD sizeof(struct xsd_sockmsg)
 
@@ -96,19 +97,10 @@ static bool arguments_are(const struct request *r, unsigned int n)
 
 static bool number_parse(const char *text, uint32_t *n)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
-    if (!*text) {
+    if (!uint_parse(text, &value) || value > UINT32_MAX) {
         return false;
-    }
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9') {
-            return false;
-        }
-        value = value * 10 + (uint64_t)(*text - '0');
-        if (value > UINT32_MAX) {
-            return false;
-        }
     }
     *n = (uint32_t)value;
     return true;

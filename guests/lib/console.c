@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * console.c - printf in whole lines, to the domain's PV console if it has one,
- * else to the hypervisor's console; input from there; the few string functions
- * that a guest (and its compiler) wants, and the command line.
+ * else to the hypervisor's console; input from there; and the command line.
  * One lock keeps the lines of several vcpus apart; it is taken with upcalls
  * masked, so handlers may print.
  */
@@ -20,163 +19,6 @@ static bool ring_stuck;
 static char line[512];
 static size_t line_used;
 static volatile int line_lock;
-
-void *memset(void *to, int byte, size_t n)
-{
-    void *p = to;
-
-    asm volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(byte) : "memory");
-    return to;
-}
-
-void *memcpy(void *to, const void *from, size_t n)
-{
-    void *p = to;
-
-    asm volatile("rep movsb" : "+D"(p), "+S"(from), "+c"(n)::"memory");
-    return to;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-    const uint8_t *x = a, *y = b;
-
-    for (; n; n--, x++, y++) {
-        if (*x != *y) {
-            return *x - *y;
-        }
-    }
-    return 0;
-}
-
-size_t strlen(const char *s)
-{
-    size_t n = 0;
-
-    while (s[n]) {
-        n++;
-    }
-    return n;
-}
-
-int strcmp(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return (uint8_t)*a - (uint8_t)*b;
-}
-
-struct sink {
-    char *buffer;
-    size_t size, used;
-};
-
-static void put(struct sink *sink, char c)
-{
-    if (sink->used + 1 < sink->size) {
-        sink->buffer[sink->used] = c;
-    }
-    sink->used++;
-}
-
-static void put_padded(struct sink *sink, const char *s, size_t length, int width, char pad)
-{
-    for (; width > (int)length; width--) {
-        put(sink, pad);
-    }
-    while (length--) {
-        put(sink, *s++);
-    }
-}
-
-static void put_number(struct sink *sink, uint64_t value, bool negative, unsigned int base,
-                       int width, char pad)
-{
-    char digits[24];
-    size_t at = sizeof(digits);
-
-    do {
-        digits[--at] = "0123456789abcdef"[value % base];
-        value /= base;
-    } while (value);
-    if (negative) {
-        digits[--at] = '-';
-    }
-    put_padded(sink, digits + at, sizeof(digits) - at, width, pad);
-}
-
-static void put_signed(struct sink *sink, int64_t value, int width, char pad)
-{
-    put_number(sink, value < 0 ? -(uint64_t)value : (uint64_t)value, value < 0, 10, width, pad);
-}
-
-/* %d %u %x %c %s %p %%, with l, a width and a leading 0. */
-int vsnprintf(char *buffer, size_t size, const char *format, va_list args)
-{
-    struct sink sink = { buffer, size, 0 };
-
-    for (; *format; format++) {
-        char pad = ' ';
-        int width = 0;
-        bool is_long = false;
-
-        if (*format != '%') {
-            put(&sink, *format);
-            continue;
-        }
-        if (*++format == '0') {
-            pad = '0';
-        }
-        for (; *format >= '0' && *format <= '9'; format++) {
-            width = width * 10 + (*format - '0');
-        }
-        for (; *format == 'l'; format++) {
-            is_long = true;
-        }
-        switch (*format) {
-        case 'd':
-            put_signed(&sink, is_long ? va_arg(args, long) : va_arg(args, int), width, pad);
-            break;
-        case 'u':
-        case 'x':
-            put_number(&sink, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned int),
-                       false, *format == 'x' ? 16 : 10, width, pad);
-            break;
-        case 'p':
-            put_number(&sink, va_arg(args, unsigned long), false, 16, 16, '0');
-            break;
-        case 's': {
-            const char *s = va_arg(args, const char *);
-
-            put_padded(&sink, s, strlen(s), width, ' ');
-            break;
-        }
-        case 'c':
-            put(&sink, (char)va_arg(args, int));
-            break;
-        default:
-            put(&sink, *format);
-            break;
-        }
-    }
-    if (size) {
-        buffer[sink.used < size ? sink.used : size - 1] = '\0';
-    }
-    return (int)sink.used;
-}
-
-int snprintf(char *buffer, size_t size, const char *format, ...)
-{
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(buffer, size, format, args);
-    va_end(args);
-    return n;
-}
 
 void console_start(void)
 {
@@ -269,7 +111,7 @@ void printf(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    fmt_vsnprintf(text, sizeof(text), format, args);
     va_end(args);
 
     info->evtchn_upcall_mask = 1;
@@ -323,34 +165,12 @@ bool arg_string(const char *key, char *value, size_t size)
     return true;
 }
 
-static unsigned int digit_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned int)(c - '0');
-    }
-    if (c >= 'a' && c <= 'f') {
-        return (unsigned int)(c - 'a') + 10;
-    }
-    return 99;
-}
-
 unsigned long arg_number(const char *key, unsigned long otherwise)
 {
     char text[24];
-    const char *p = text;
-    unsigned long value = 0, base = 10;
+    uint64_t value;
 
-    if (!arg_string(key, text, sizeof(text)) || !*text) {
-        return otherwise;
-    }
-    if (p[0] == '0' && p[1] == 'x') {
-        base = 16;
-        p += 2;
-    }
-    for (; digit_value(*p) < base; p++) {
-        value = value * base + digit_value(*p);
-    }
-    return value;
+    return arg_string(key, text, sizeof(text)) && uint_parse(text, &value) ? value : otherwise;
 }
 
 bool arg_flag(const char *word)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * guest.h - the runtime of a small paravirtual guest: what every guest in this
- * tree is written against. It needs the public Xen headers and a freestanding
- * compiler, nothing of the hypervisor, and the same binary runs as domain 0 on
+ * tree is written against. It needs the public Xen headers, a freestanding
+ * compiler and three pure files of lib/; the same binary runs as domain 0 on
  * Xen and as any domain on tarn.
  *
  * A guest is a folder with a main.c that defines guest_name and guest_main().
@@ -140,12 +140,9 @@ bool vcpu_is_wanted(unsigned int vcpu);
 /* Has a hook called by vcpu 0 with vcpus that are to be up or down; first, soon, with all. */
 void vcpu_on_availability(void (*hook)(unsigned int vcpu, bool online));
 
-/* ---- console.c: output in whole lines, strings, the command line ---- */
+/* ---- console.c: output in whole lines, the command line ---- */
 
 void printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-int snprintf(char *buffer, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-int vsnprintf(char *buffer, size_t size, const char *format, va_list args);
 /* At start of day: finds the PV console. */
 void console_start(void);
 /* A byte of input; -1: there is none. */
@@ -153,17 +150,25 @@ long console_getchar(void);
 /* Breaks the console lock: for a guest that is about to crash. */
 void console_panic(void);
 
-void *memset(void *to, int byte, size_t n);
-void *memcpy(void *to, const void *from, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-size_t strlen(const char *s);
-int strcmp(const char *a, const char *b);
-
 /* Value of "key=value" on the command line, copied to the caller's buffer; false if absent. */
 bool arg_string(const char *key, char *value, size_t size);
 /* Same as a decimal or 0x number; the default if absent. */
 unsigned long arg_number(const char *key, unsigned long otherwise);
 bool arg_flag(const char *word);
+
+/* ---- lib/ of the tree: pure helpers that the hypervisor has, too ---- */
+
+int fmt_snprintf(char *buf, size_t size, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+void *memset(void *to, int byte, size_t n);
+void *memcpy(void *to, const void *from, size_t n);
+int memcmp(const void *a, const void *b, size_t n);
+size_t strlen(const char *s);
+int strcmp(const char *a, const char *b);
+/* Decimal or 0x; false: the text is no such number. */
+bool uint_parse(const char *text, uint64_t *out);
 
 /* ---- event.c: ports, upcalls, waiting ---- */
 

@@ -117,7 +117,7 @@ static bool pull(void)
 
 static void copy_text(char *to, size_t size, const char *from)
 {
-    snprintf(to, size, "%s", from);
+    fmt_snprintf(to, size, "%s", from);
 }
 
 /* "cpu/N/availability", or "cpu" for all. */
@@ -399,7 +399,7 @@ bool vcpu_is_wanted(unsigned int vcpu)
 {
     char path[32], word[16];
 
-    snprintf(path, sizeof(path), "cpu/%u/availability", vcpu);
+    fmt_snprintf(path, sizeof(path), "cpu/%u/availability", vcpu);
     return xs_read(path, word, sizeof(word)) <= 0 || strcmp(word, "offline") != 0;
 }
 

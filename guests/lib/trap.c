@@ -54,15 +54,12 @@ void frame_print(const struct frame *f)
 {
     printf("vector %lu error %lx cr2 %lx vcpu %u\n", f->vector, f->error,
            vcpu_infos[vcpu_self()]->arch.cr2, vcpu_self());
-    printf("rip %lx:%p rflags %lx rsp %lx:%p\n", f->cs & 0xffff, (void *)f->rip, f->rflags, f->ss,
-           (void *)f->rsp);
-    printf("rax %p rbx %p rcx %p rdx %p\n", (void *)f->rax, (void *)f->rbx, (void *)f->rcx,
-           (void *)f->rdx);
-    printf("rsi %p rdi %p rbp %p r8  %p\n", (void *)f->rsi, (void *)f->rdi, (void *)f->rbp,
-           (void *)f->r8);
-    printf("r9  %p r10 %p r11 %p r12 %p\n", (void *)f->r9, (void *)f->r10, (void *)f->r11,
-           (void *)f->r12);
-    printf("r13 %p r14 %p r15 %p\n", (void *)f->r13, (void *)f->r14, (void *)f->r15);
+    printf("rip %lx:%016lx rflags %lx rsp %lx:%016lx\n", f->cs & 0xffff, f->rip, f->rflags, f->ss,
+           f->rsp);
+    printf("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
+    printf("rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
+    printf("r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
+    printf("r13 %016lx r14 %016lx r15 %016lx\n", f->r13, f->r14, f->r15);
 }
 
 /* Called by start.asm with upcalls masked. */

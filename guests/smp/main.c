@@ -214,7 +214,7 @@ static void print_counters(void)
     int n = 0;
 
     for (unsigned int v = 0; v < vcpus && (size_t)n + 24 < sizeof(text); v++) {
-        n += snprintf(text + n, sizeof(text) - (size_t)n, " %lu", counters[v]);
+        n += fmt_snprintf(text + n, sizeof(text) - (size_t)n, " %lu", counters[v]);
     }
     printf("smp: counters%s\n", text);
 }

@@ -35,9 +35,3 @@ struct param {
  */
 u32 cmdline_parse(const char *text, const struct param *table, size_t n,
                   void (*report)(void *arg, const char *text), void *arg);
-
-struct cpumask;
-/* xl's list: "0-3,5,^1", "all"; NULL or the reason. CPUs at or above nr_cpus are an error. */
-const char *cpulist_parse(const char *text, u32 nr_cpus, struct cpumask *out);
-/* "0-3,5"; returns the length it has, as snprintf. "all" is never printed. */
-int cpulist_format(char *buf, size_t size, const struct cpumask *mask);

@@ -115,7 +115,7 @@ long domain_control_unpause(struct domain *d);
 long domain_destroy(struct domain *d);
 /* No pcpu's hardware holds anything of it any more; it is paused. */
 void domain_unload(const struct domain *d);
-void domain_exception(void); /* tell the control domain that something became of a domain */
+void control_send_virq(u32 virq); /* a global one, to domain 0 if there is one */
 /* The guest said it is done: SHUTDOWN_*. The machine follows dom0. */
 void domain_shutdown(struct domain *d, u8 reason);
 /* One that was shut down (and not destroyed) goes on where it was. */

@@ -12,7 +12,8 @@ enum softirq {
     SOFTIRQ_SCHEDULE,
     SOFTIRQ_FLUSH_TLB,
     SOFTIRQ_EVENT,
-    SOFTIRQ_UNLOAD /* an idle pcpu forgets the guest that it ran last */
+    SOFTIRQ_UNLOAD, /* an idle pcpu forgets the guest that it ran last */
+    SOFTIRQ_CONSOLE /* something was printed: the control domain may want to know */
 };
 
 /* For this pcpu; no IPI needed since the exit loop comes before any return. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/config.c guests/control/configtext.c guests/control/cpulist.c
- * lib/printf.c lib/str.c */
+/* sources: guests/control/config.c guests/control/configtext.c lib/cpulist.c
+ * lib/number.c lib/printf.c lib/str.c */
 /*
  * libFuzzer on domain files and lists of CPUs. First byte: a list, a file, or a file with the rest
  * behind its first line's end as override as well.
@@ -29,7 +29,7 @@ static void report(void *arg, const char *text)
     nr_reported++;
 }
 
-static void check_maps(const struct cpu_map *maps, unsigned int n)
+static void check_maps(const struct cpumask *maps, unsigned int n)
 {
     for (unsigned int v = 0; v < n; v++) {
         check(maps[v].bits[0] && maps[v].bits[0] < 1 << 6);
@@ -66,13 +66,13 @@ static void fuzz_file(const char *text, size_t size, char *override)
 
 static void fuzz_list(const char *text)
 {
-    struct cpu_map a, b;
+    struct cpumask a, b;
     char buf[64];
 
-    if (!cpu_list_parse(text, &host, &a)) {
+    if (!cpulist_parse(text, &host, &a)) {
         check_maps(&a, 1);
-        check((size_t)cpu_list_format(buf, sizeof(buf), &a, host.nr_cpus) < sizeof(buf));
-        check(!cpu_list_parse(buf, &host, &b) && memcmp(&a, &b, sizeof(a)) == 0);
+        check((size_t)cpulist_format(buf, sizeof(buf), &a, host.nr_cpus) < sizeof(buf));
+        check(!cpulist_parse(buf, &host, &b) && memcmp(&a, &b, sizeof(a)) == 0);
     }
 }
 

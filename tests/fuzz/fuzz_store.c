@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: guests/control/storetree.c guests/control/storewatch.c guests/control/storetx.c
- * guests/control/storewire.c lib/printf.c lib/str.c */
+ * guests/control/storewire.c lib/number.c lib/printf.c lib/str.c */
 /*
  * libFuzzer on the store's server: two domains send requests. The input is a list of steps: a byte
  * for the domain and what is odd about the step, the request's type, the transaction, a length, and

@@ -37,11 +37,13 @@ class Machine:
     def __exit__(self, *unused):
         self.close()
 
-    def run(self, *args, status=0, timeout=60, stdin=subprocess.DEVNULL):
+    def run(self, *args, status=0, timeout=60, stdin=subprocess.DEVNULL, **more):
         """One run of `tarn`. status None: any will do."""
+        if "input" not in more:
+            more["stdin"] = stdin
         done = subprocess.run([TARN, "--name", self.name, *args], env=self.env, cwd=ROOT, text=True, errors="replace",
-                              stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout * SCALE,
-                              check=False)
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout * SCALE,
+                              check=False, **more)
         if status is not None and done.returncode != status:
             raise AssertionError(f"tarn {' '.join(args)}: status {done.returncode}\n--- out\n{done.stdout}"
                                  f"--- err\n{done.stderr}--- log\n{self.log()[-3000:]}")

@@ -1,6 +1,6 @@
-/* sources: lib/cmdline.c lib/printf.c lib/str.c */
+/* sources: lib/cmdline.c lib/number.c lib/printf.c lib/str.c */
 /* SPDX-License-Identifier: MIT */
-/* Options by table, numbers and sizes, and lists of CPUs: the good, and the wording for the bad. */
+/* Options by table: the good, and the wording for the bad. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include <tarn/cmdline.h>
-#include <tarn/cpumask.h>
+#include <tarn/lib.h>
 
 static bool flag, other;
 static u32 number, any;
@@ -235,204 +235,6 @@ static void report_may_be_null(void **state)
     assert_int_equal(cmdline_parse("a", NULL, 0, NULL, NULL), 1);
 }
 
-static void sizes(void **state)
-{
-    static const struct {
-        const char *text;
-        u64 size;
-    } good[] = {
-        { "0", 0 },
-        { "1", 1024 },
-        { "512M", 512UL << 20 },
-        { "512m", 512UL << 20 },
-        { "1G", 1UL << 30 },
-        { "64K", 65536 },
-        { "4096B", 4096 },
-        { "3b", 3 },
-        { "2t", 2UL << 40 },
-        { "0x10K", 16UL << 10 },
-        { "00001k", 1024 },
-        { "16777215T", 0xffffffUL << 40 },
-        { "0x10b", 0x10b * 1024UL }, /* b is a hexadecimal digit first */
-    };
-    u64 v;
-
-    (void)state;
-    for (u32 i = 0; i < ARRAY_SIZE(good); i++) {
-        assert_true(size_parse(good[i].text, 1024, &v));
-        assert_int_equal(v, good[i].size);
-    }
-}
-
-/* CPU lists, with 8 CPUs */
-
-static const struct {
-    const char *text;
-    u64 mask;
-} good_lists[] = {
-    { "0", 0x01 },        { "7", 0x80 },          { "0-3", 0x0f },     { "0-7", 0xff },
-    { "3-3", 0x08 },      { "0,2,4", 0x15 },      { "4,2,0", 0x15 },   { "0-3,5,^1", 0x2d },
-    { "all", 0xff },      { " all ", 0xff },      { "all,^0", 0xfe },  { "all,^0-3", 0xf0 },
-    { "^1,0-3", 0x0f }, /* left to right: it was not in the set yet */
-    { "0-3,^1,1", 0x0f }, { "0-3,^5", 0x0f },     { "^all,3", 0x08 },  { " 0 - 3 ", 0x0f },
-    { "0 , 1", 0x03 },    { "\t0\n,\r1 ", 0x03 }, { "^ 1 , 2", 0x04 }, { "0-3, ^ 1", 0x0d },
-    { "1,1,1", 0x02 },    { "0-3,2-5", 0x3f },    { "007", 0x80 },     { "all,all", 0xff },
-};
-
-static const struct {
-    const char *text, *reason;
-} bad_lists[] = {
-    { "", "no CPU is named" },
-    { "   ", "no CPU is named" },
-    { ",", "a CPU number is missing" },
-    { "1,", "a CPU number is missing" },
-    { "1, ", "a CPU number is missing" },
-    { ",1", "a CPU number is missing" },
-    { "1,,2", "a CPU number is missing" },
-    { "^", "a CPU number is missing" },
-    { "^^1", "a CPU number is missing" },
-    { "0,^", "a CPU number is missing" },
-    { "-", "a CPU number is missing" },
-    { "-1", "a CPU number is missing" },
-    { "1-", "a CPU number is missing" },
-    { "1--2", "a CPU number is missing" },
-    { "1-^2", "a CPU number is missing" },
-    { "x", "a CPU number is missing" },
-    { "+1", "a CPU number is missing" },
-    { "al", "a CPU number is missing" },
-    { "ALL", "a CPU number is missing" },
-    { "nodes:0", "a CPU number is missing" },
-    { "3-1", "a range of CPUs ends before it starts" },
-    { "^3-1", "a range of CPUs ends before it starts" },
-    { "8", "a CPU number is too large" },
-    { "0-8", "a CPU number is too large" },
-    { "^8", "a CPU number is too large" },
-    { "4294967296", "a CPU number is too large" },
-    { "4294967297-1", "a CPU number is too large" },
-    { "18446744073709551616", "a CPU number is too large" },
-    { "99999999999999999999999999999999999999999", "a CPU number is too large" },
-    { "0-18446744073709551615", "a CPU number is too large" },
-    { "1 2", "CPU numbers must be separated by commas" },
-    { "1;2", "CPU numbers must be separated by commas" },
-    { "1-2-3", "CPU numbers must be separated by commas" },
-    { "0x3", "CPU numbers must be separated by commas" },
-    { "1.", "CPU numbers must be separated by commas" },
-    { "allx", "CPU numbers must be separated by commas" },
-    { "all-3", "CPU numbers must be separated by commas" },
-    { "1^", "CPU numbers must be separated by commas" },
-    { "^1", "no CPU is left" },
-    { "^all", "no CPU is left" },
-    { "1,^1", "no CPU is left" },
-    { "0-3,^0-7", "no CPU is left" },
-};
-
-static void cpulists_good(void **state)
-{
-    (void)state;
-    for (u32 i = 0; i < ARRAY_SIZE(good_lists); i++) {
-        struct cpumask m = { { ~0UL, ~0UL } };
-        const char *err = cpulist_parse(good_lists[i].text, 8, &m);
-
-        if (err) {
-            fail_msg("'%s': %s", good_lists[i].text, err);
-        }
-        assert_int_equal(m.bits[0], good_lists[i].mask);
-        assert_int_equal(m.bits[1], 0);
-    }
-}
-
-static void cpulists_bad(void **state)
-{
-    (void)state;
-    for (u32 i = 0; i < ARRAY_SIZE(bad_lists); i++) {
-        struct cpumask m = { { 0xabc } };
-        const char *err = cpulist_parse(bad_lists[i].text, 8, &m);
-
-        if (!err || strcmp(err, bad_lists[i].reason) != 0) {
-            fail_msg("'%s': %s", bad_lists[i].text, err ? err : "accepted");
-        }
-        assert_int_equal(m.bits[0], 0xabc); /* untouched */
-    }
-}
-
-static void cpulist_limits(void **state)
-{
-    struct cpumask m;
-
-    (void)state;
-    assert_non_null(cpulist_parse("0", 0, &m));
-    assert_non_null(cpulist_parse("all", 0, &m));
-    assert_null(cpulist_parse("0", 1, &m));
-    assert_null(cpulist_parse("all", ~0u, &m));
-    assert_int_equal(cpumask_weight(&m), NR_CPUS);
-    assert_non_null(cpulist_parse("256", ~0u, &m));
-    assert_null(cpulist_parse("255", ~0u, &m));
-    assert_true(cpumask_test(&m, 255));
-}
-
-static void cpulist_formats(void **state)
-{
-    static const struct {
-        const char *in, *out;
-    } rows[] = {
-        { "0", "0" },     { "0-3,5", "0-3,5" }, { "5,3,4", "3-5" },
-        { "0,1", "0-1" }, { "0,2,4", "0,2,4" }, { "all", "0-255" },
-        { "255", "255" }, { "60-70", "60-70" }, { "0-255,^128", "0-127,129-255" },
-    };
-    struct cpumask m;
-    char buf[64];
-
-    (void)state;
-    for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-        assert_null(cpulist_parse(rows[i].in, NR_CPUS, &m));
-        assert_int_equal(cpulist_format(buf, sizeof(buf), &m), strlen(rows[i].out));
-        assert_string_equal(buf, rows[i].out);
-    }
-    cpumask_clear_all(&m);
-    assert_int_equal(cpulist_format(buf, sizeof(buf), &m), 0);
-    assert_string_equal(buf, "");
-}
-
-static void cpulist_format_cuts(void **state)
-{
-    struct cpumask m;
-    char buf[16];
-
-    (void)state;
-    assert_null(cpulist_parse("0-3,5,10-200", NR_CPUS, &m)); /* 12 characters */
-    for (size_t size = 0; size <= 14; size++) {
-        memset(buf, '#', sizeof(buf));
-        assert_int_equal(cpulist_format(buf, size, &m), 12);
-        for (size_t i = size; i < sizeof(buf); i++) {
-            assert_int_equal(buf[i], '#');
-        }
-        if (size) {
-            assert_int_equal(strlen(buf), MIN(size - 1, (size_t)12));
-            assert_memory_equal(buf, "0-3,5,10-200", strlen(buf));
-        }
-    }
-}
-
-static void cpulist_round_trip(void **state)
-{
-    u64 seed = 1;
-
-    (void)state;
-    for (u32 round = 0; round < 2000; round++) {
-        struct cpumask a, b;
-        char buf[1024];
-
-        for (u32 i = 0; i < CPUMASK_WORDS; i++) {
-            seed = seed * 6364136223846793005UL + 1442695040888963407UL;
-            a.bits[i] = (seed >> 16) | (round & 1 ? seed << 20 : 0);
-        }
-        a.bits[0] |= 2;
-        assert_true((size_t)cpulist_format(buf, sizeof(buf), &a) < sizeof(buf));
-        assert_null(cpulist_parse(buf, NR_CPUS, &b));
-        assert_memory_equal(&a, &b, sizeof(a));
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -446,13 +248,6 @@ int main(void)
         cmocka_unit_test(parsing_goes_on),
         cmocka_unit_test(endless_option),
         cmocka_unit_test(report_may_be_null),
-        cmocka_unit_test(sizes),
-        cmocka_unit_test(cpulists_good),
-        cmocka_unit_test(cpulists_bad),
-        cmocka_unit_test(cpulist_limits),
-        cmocka_unit_test(cpulist_formats),
-        cmocka_unit_test(cpulist_format_cuts),
-        cmocka_unit_test(cpulist_round_trip),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

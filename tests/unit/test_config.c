@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/config.c guests/control/configtext.c guests/control/cpulist.c
- * lib/printf.c lib/str.c */
+/* sources: guests/control/config.c guests/control/configtext.c lib/cpulist.c
+ * lib/number.c lib/printf.c lib/str.c */
 /* Domain files: what they say, and for each way to get one wrong the whole message. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/options.c lib/str.c */
+/* sources: guests/control/options.c lib/number.c lib/str.c */
 /*
  * The control domain's options: short and long ones, values, words in between, and all that a
  * person may get wrong; and numbers.

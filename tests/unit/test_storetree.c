@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: guests/control/storetree.c guests/control/storewatch.c guests/control/storetx.c
- * guests/control/storewire.c lib/printf.c lib/str.c */
+ * guests/control/storewire.c lib/number.c lib/printf.c lib/str.c */
 /* The store: its tree, and what domains get for their requests. Each test ends with no memory in
  * use. */
 #include <setjmp.h>

@@ -17,7 +17,8 @@
 #include <tarn/wire.h>
 
 #define STATUS_FAILED 125 /* of this program itself, not of a command that it ran */
-#define SECOND 1000u      /* times are in milliseconds */
+#define MACHINE_ARCHIVE "files.tar"
+#define SECOND 1000u /* times are in milliseconds */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- util.c ---- */

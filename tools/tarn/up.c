@@ -17,8 +17,7 @@
 
 #define WAIT_DEFAULT 120u
 #define FILES_MAX 64
-#define ARCHIVE "files.tar" /* in the machine's folder */
-#define CONTROL_MIB 96u     /* of the control domain, without the files that are brought along */
+#define CONTROL_MIB 96u /* of the control domain, without the files that are brought along */
 
 struct plan {
     const char *smp, *cpu, *append;
@@ -260,7 +259,7 @@ static char *make_archive(struct plan *p, const char *folder, unsigned int *mib)
     before = p->archive.used;
     bring_all(p, bring_in_archive, &p->archive);
     *mib += (unsigned int)((p->archive.used - before) >> 20);
-    return join(ARCHIVE);
+    return join(MACHINE_ARCHIVE);
 }
 
 static void add_images(struct arguments *a, struct plan *p)
@@ -394,12 +393,20 @@ static void take_down(void)
 
 static void write_archive(const struct machine *m, struct archive *archive)
 {
-    char *path = machine_path(m, ARCHIVE);
+    char *path = machine_path(m, MACHINE_ARCHIVE);
 
     archive_write(archive, path);
     free(path);
     free(archive->data);
-    archive->data = NULL;
+}
+
+/* QEMU has read it. */
+static void remove_archive(const struct machine *m)
+{
+    char *path = machine_path(m, MACHINE_ARCHIVE);
+
+    unlink(path);
+    free(path);
 }
 
 static void start(struct machine *m, struct plan *p, struct arguments *a, const char *accel)
@@ -509,6 +516,7 @@ int cmd_up(int argc, char **argv)
     }
     start(&m, &p, &a, accel);
     wait_for_hello(&m, &l, p.wait);
+    remove_archive(&m);
     l.limit = options.timeout;
     create_all(&l, &p);
     link_close(&l);

@@ -9,6 +9,7 @@
 #include <tarn/log_ring.h>
 #include <tarn/options.h>
 #include <tarn/page.h>
+#include <tarn/softirq.h>
 #include <tarn/spinlock.h>
 #include <x86/panic.h>
 #include <x86/uart.h>
@@ -88,6 +89,9 @@ void console_write(const char *buf, size_t len)
     spin_lock(&console_lock);
     emit(buf, len);
     spin_unlock(&console_lock);
+    if (console_ring.data != boot_ring) {
+        softirq_raise_self(SOFTIRQ_CONSOLE); /* any lock may be held here: it is told later */
+    }
 }
 
 void console_write_control(const char *buf, size_t len)

@@ -28,6 +28,9 @@ static void do_softirqs(struct pcpu *p)
     if (unlikely(take_softirq(p, SOFTIRQ_UNLOAD))) {
         unload_guest_state(p);
     }
+    if (unlikely(take_softirq(p, SOFTIRQ_CONSOLE))) {
+        control_send_virq(VIRQ_CON_RING);
+    }
     if (take_softirq(p, SOFTIRQ_SCHEDULE)) {
         schedule();
     }

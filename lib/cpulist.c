@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpulist.c - lists of CPUs as xl takes them: parts with commas between, taken from left to right;
- * a part adds CPUs, or with ^ takes them away: "all", a number, a range, and "node:" or "nodes:" in
- * front of these for all CPUs of nodes. Pure, but for one buffer that holds the last reason.
+ * See cpulist.h: for the hypervisor's options, and for the control domain's files and commands. The
+ * one buffer, of the last reason, is written at boot or by the control domain's only thread.
  */
-#include "config.h"
+#include <tarn/cpulist.h>
 
 #define PART_MAX 40u
 
-static char reason[128];
+static char reason[128]; /* the last one */
 
-static const char *wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static const char *wrong(const char *format, ...)
+static const char *__printf(1, 2) wrong(const char *format, ...)
 {
     va_list args;
 
@@ -23,7 +21,7 @@ static const char *wrong(const char *format, ...)
 
 static bool is_blank(char c)
 {
-    return c == ' ' || c == '\t';
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
 /* What the text begins with; the rest, or NULL when it doesn't. */
@@ -37,19 +35,19 @@ static const char *after(const char *text, const char *start)
 }
 
 /* A decimal number that is not absurd; the rest, or NULL. */
-static const char *number(const char *text, unsigned int *value)
+static const char *number(const char *text, u32 *value)
 {
     const char *p = text;
 
     for (*value = 0; *p >= '0' && *p <= '9' && *value < 100000; p++) {
-        *value = *value * 10 + (unsigned int)(*p - '0');
+        *value = *value * 10 + (u32)(*p - '0');
     }
     return p == text || (*p >= '0' && *p <= '9') ? NULL : p;
 }
 
 struct part {
     bool take_away, nodes;
-    unsigned int first, last;
+    u32 first, last;
 };
 
 /* "5", "2-4" or "all", with nothing behind. */
@@ -87,55 +85,44 @@ static const char *parse_part(const char *text, struct part *part)
     return NULL;
 }
 
-static unsigned int node_of(const struct cpu_host *host, unsigned int cpu)
+static u32 last_node(const struct cpu_host *host)
 {
-    return host->node ? host->node[cpu] : 0;
-}
+    u32 last = 0;
 
-static unsigned int last_node(const struct cpu_host *host)
-{
-    unsigned int last = 0;
-
-    for (unsigned int cpu = 0; cpu < host->nr_cpus; cpu++) {
-        if (node_of(host, cpu) != ~0U) { /* a CPU that is not there */
-            last = MAX(last, node_of(host, cpu));
+    for (u32 cpu = 0; cpu < host->nr_cpus; cpu++) {
+        if (host->node[cpu] != ~0U) {
+            last = MAX(last, host->node[cpu]);
         }
     }
     return last;
 }
 
 static const char *apply_part(const struct part *part, const struct cpu_host *host,
-                              struct cpu_map *map)
+                              struct cpumask *mask)
 {
-    unsigned int last = part->nodes ? last_node(host) : host->nr_cpus - 1;
+    u32 last;
 
+    if (part->nodes && !host->node) {
+        return "nodes can't be named here";
+    }
+    last = part->nodes ? last_node(host) : host->nr_cpus - 1;
     if (part->last > last && part->last != ~0U) {
         return wrong("there is no %s %u, the last is %u", part->nodes ? "node" : "CPU", part->last,
                      last);
     }
-    for (unsigned int cpu = 0; cpu < host->nr_cpus; cpu++) {
-        unsigned int at = part->nodes ? node_of(host, cpu) : cpu;
+    for (u32 cpu = 0; cpu < host->nr_cpus; cpu++) {
+        u32 at = part->nodes ? host->node[cpu] : cpu;
 
         if (at < part->first || at > part->last) {
             continue;
         }
         if (part->take_away) {
-            map->bits[cpu / 64] &= ~(1UL << (cpu % 64));
+            cpumask_clear(mask, cpu);
         } else {
-            map->bits[cpu / 64] |= 1UL << (cpu % 64);
+            cpumask_set(mask, cpu);
         }
     }
     return NULL;
-}
-
-static bool is_empty(const struct cpu_map *map)
-{
-    uint64_t any = 0;
-
-    for (size_t i = 0; i < ARRAY_SIZE(map->bits); i++) {
-        any |= map->bits[i];
-    }
-    return !any;
 }
 
 /* Copies the part at *text without the blanks around it; *text moves behind its comma. False: it is
@@ -161,14 +148,15 @@ static bool next_part(const char **text, char *part)
     return true;
 }
 
-const char *cpu_list_parse(const char *text, const struct cpu_host *host, struct cpu_map *map)
+const char *cpulist_parse(const char *text, const struct cpu_host *host, struct cpumask *out)
 {
     char word[PART_MAX];
-    struct part part;
-    const char *error = NULL;
+    struct cpumask mask = { { 0 } };
 
-    *map = (struct cpu_map){ { 0 } };
-    while (*text && !error) {
+    while (*text) {
+        struct part part;
+        const char *error;
+
         if (!next_part(&text, word)) {
             return "a part is too long to be a CPU, range or node";
         }
@@ -176,42 +164,33 @@ const char *cpu_list_parse(const char *text, const struct cpu_host *host, struct
             continue; /* as xl has it */
         }
         error = parse_part(word, &part);
-        error = error ? error : apply_part(&part, host, map);
+        error = error ? error : apply_part(&part, host, &mask);
+        if (error) {
+            return error;
+        }
     }
-    return error ? error : is_empty(map) ? "it names no CPU" : NULL;
+    if (cpumask_empty(&mask)) {
+        return "it names no CPU";
+    }
+    *out = mask;
+    return NULL;
 }
 
-static bool has(const struct cpu_map *map, unsigned int cpu)
-{
-    return cpu < CPUS_MAX && map->bits[cpu / 64] >> (cpu % 64) & 1;
-}
-
-/* Appends one range to what buf has of `length`, and returns the new length. */
-static int put_range(char *buf, size_t size, int length, unsigned int first, unsigned int last)
-{
-    size_t used = MIN((size_t)length, size);
-
-    return length + fmt_snprintf(buf + used, size - used, last > first ? "%s%u-%u" : "%s%u",
-                                 length ? "," : "", first, last);
-}
-
-int cpu_list_format(char *buf, size_t size, const struct cpu_map *map, unsigned int nr_cpus)
+int cpulist_format(char *buf, size_t size, const struct cpumask *mask, u32 nr_cpus)
 {
     int length = 0;
 
-    for (unsigned int cpu = 0; cpu < CPUS_MAX; cpu++) {
-        unsigned int first = cpu;
+    for (u32 first = cpumask_first(mask), last; first < NR_CPUS;
+         first = cpumask_next(mask, last + 1)) {
+        size_t used = MIN((size_t)length, size);
 
-        if (!has(map, cpu)) {
-            continue;
+        for (last = first; cpumask_test(mask, last + 1); last++) {
         }
-        while (has(map, cpu + 1)) {
-            cpu++;
-        }
-        if (first == 0 && cpu + 1 >= nr_cpus) {
+        if (first == 0 && last + 1 >= nr_cpus) {
             return fmt_snprintf(buf, size, "all");
         }
-        length = put_range(buf, size, length, first, cpu);
+        length += fmt_snprintf(buf + used, size - used, last > first ? "%s%u-%u" : "%s%u",
+                               length ? "," : "", first, last);
     }
     return length ? length : fmt_snprintf(buf, size, "none");
 }
