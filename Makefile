@@ -67,14 +67,15 @@ GUEST_LIB := $(patsubst %.c,%.o,$(patsubst %.asm,%.asm.o,$(wildcard guests/lib/*
 # Guests use some of the hypervisor's pure helpers, the control domain more of them.
 GUEST_CFLAGS_control := -Iinclude
 guest_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,number printf string)
-control_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,cpulist elf str wire)
+control_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,cpulist elf pv_layout str wire)
 GUEST_EXTRA_control = $(control_lib)
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
 # What runs at boot, on a fault of ours, or for the control domain only is compiled for size: the
 # image has a limit (linker.ld).
 COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging $(addprefix cpu/,acpi apicid console \
-	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline elf log_ring options printf topology) \
+	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
+	pv_layout topology) \
 	$(addprefix kernel/,debug_keys destroy domain $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
 	reservation sysctl% tarn_op version_op)) sched/pool
 $(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := -Os

@@ -26,7 +26,7 @@ static bool room(struct dump *s)
     return s->lines++ < LINES_MAX;
 }
 
-static void for_each_domain(struct dump *s, void (*show)(struct dump *, struct domain *))
+static void show_domains(struct dump *s, void (*show)(struct dump *, struct domain *))
 {
     struct domain *d;
 
@@ -147,27 +147,22 @@ void debug_keys(u8 key)
     switch (key) {
     case '*':
         sched_dump();
-        for_each_domain(&s, show_all)
-            ;
+        show_domains(&s, show_all);
         break;
     case '0':
-        for_each_domain(&s, show_all)
-            ;
+        show_domains(&s, show_all);
         break;
     case 'd':
-        for_each_domain(&s, show_vcpus)
-            ;
+        show_domains(&s, show_vcpus);
         break;
     case 'e':
-        for_each_domain(&s, show_ports)
-            ;
+        show_domains(&s, show_ports);
         break;
     case 'h':
         help();
         break;
     case 'q':
-        for_each_domain(&s, show_memory)
-            ;
+        show_domains(&s, show_memory);
         break;
     case 'r':
         sched_dump();

@@ -33,12 +33,35 @@ const char *attack_type_race(void);
 const char *attack_info_race(void);
 const char *attack_privileged(void);
 const char *attack_fuzz(void);
+const char *attack_store(void);
+const char *attack_hoard(void);
+const char *attack_rings(void);
+const char *attack_control(void);
 
 /* main.c */
 /* Says that something was refused, or counts it as a failure. */
 void refused(const char *what, long rc);
 /* Failures so far, as a result of an attack. */
 const char *verdict(void);
+
+/* Numbers by chance; the same state gives the same. */
+struct dice {
+    unsigned long state;
+    uint64_t *memory; /* of the vcpu: arguments of calls */
+};
+
+static inline unsigned long roll(struct dice *d)
+{
+    d->state ^= d->state << 13;
+    d->state ^= d->state >> 7;
+    d->state ^= d->state << 17;
+    return d->state;
+}
+
+static inline unsigned long below(struct dice *d, unsigned long n)
+{
+    return roll(d) % n;
+}
 
 /* pages.c */
 #define NR_PAGES 8U

@@ -16,24 +16,6 @@ static uint64_t arguments[MAX_VCPUS][64];
 /* A page that fuzzed table updates may spoil, instead of the tables that we stand on. */
 static uint64_t victim[512] __attribute__((aligned(4096)));
 
-struct dice {
-    unsigned long state;
-    uint64_t *memory; /* of the vcpu: arguments of calls */
-};
-
-static unsigned long roll(struct dice *d)
-{
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return d->state;
-}
-
-static unsigned long below(struct dice *d, unsigned long n)
-{
-    return roll(d) % n;
-}
-
 /* Frames: ours, tables, spare pages, and those of others. */
 static unsigned long some_mfn(struct dice *d)
 {

@@ -34,9 +34,14 @@ static const struct {
     { "info_race", attack_info_race },
     { "privileged", attack_privileged },
     { "fuzz", attack_fuzz },
+    { "store", attack_store },
+    { "hoard", attack_hoard },
+    { "rings", attack_rings },
+    { "control", attack_control },
 };
 
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
+#define NR_ALONE 5U /* the last of them are not among "all" */
 
 void refused(const char *what, long rc)
 {
@@ -78,7 +83,7 @@ const char *guest_main(void)
     arg_string("attack", name, sizeof(name));
     all = strcmp(name, "all") == 0;
     for (unsigned int i = 0; i < NR_ATTACKS; i++) {
-        bool wanted = all ? attacks[i].run != attack_fuzz : strcmp(name, attacks[i].name) == 0;
+        bool wanted = all ? i < NR_ATTACKS - NR_ALONE : strcmp(name, attacks[i].name) == 0;
 
         if (wanted) {
             const char *result = run(i);

@@ -81,14 +81,14 @@ static void try_platform(uint32_t cmd)
 /* What is not a structure of these, but needs the same privilege. */
 static void try_others(void)
 {
-    domid_t zero = 0;
-    struct xen_memory_reservation more = { .nr_extents = 1, .domid = 0 };
+    domid_t other = 1; /* any that there is */
+    struct xen_memory_reservation more = { .nr_extents = 1, .domid = 1 };
 
     for (uint32_t cmd = 0; cmd < 8; cmd++) {
         expect("tarn_op", cmd, hypercall2(__HYPERVISOR_tarn_op, cmd, ARG(pages[0])), -XEN_EPERM);
     }
     set_xen_guest_handle(more.extent_start, (xen_pfn_t *)pages[1]);
-    expect("maximum_reservation", 0, memory_op(XENMEM_maximum_reservation, &zero), -XEN_EPERM);
+    expect("maximum_reservation", 0, memory_op(XENMEM_maximum_reservation, &other), -XEN_EPERM);
     expect("decrease_reservation", 0, memory_op(XENMEM_decrease_reservation, &more), 0);
     expect("populate_physmap", 0, memory_op(XENMEM_populate_physmap, &more), 0);
     refused("another's pointer", hypercall2(__HYPERVISOR_domctl, ~0UL << 47, 0));

@@ -55,7 +55,7 @@ static void shares_text(char *text, size_t size, const struct sample *from, cons
         unsigned long s = share(to->running[v] - from->running[v], passed);
 
         n += fmt_snprintf(text + n, size - (size_t)n, "%s%lu.%lu%s", v ? " " : " (", s / 10, s % 10,
-                      v == vcpus - 1 ? ")" : "");
+                          v == vcpus - 1 ? ")" : "");
     }
 }
 

@@ -134,17 +134,6 @@ long file_put(const char *name, void *data, size_t size)
     return rc;
 }
 
-long file_remove(const char *name)
-{
-    struct node *node = node_find(name);
-
-    if (!node || !node->put) {
-        return -XEN_ENOENT;
-    }
-    drop(node);
-    return 0;
-}
-
 /* A later member replaces an earlier one of that name. */
 static void archive_read(const void *archive, size_t size)
 {

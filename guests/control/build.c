@@ -7,9 +7,7 @@
  */
 #include "domains.h"
 
-#include <tarn/elf.h>
-
-#include "layout.h"
+#include <tarn/pv_layout.h>
 
 #define PTE_P 1UL
 #define PTE_TABLE 0x67UL /* present, writable, user, accessed, dirty */
@@ -22,7 +20,7 @@
 struct build {
     const struct build_args *args;
     struct elf_image elf;
-    struct layout l;
+    struct pv_layout l;
     uint64_t nr_pages;
     uint64_t *p2m;
     uint64_t *tables, *extra; /* windows */
@@ -183,7 +181,7 @@ static long load(struct build *b)
 
 static void fill_start_info(struct build *b, struct start_info *si)
 {
-    const struct layout *l = &b->l;
+    const struct pv_layout *l = &b->l;
 
     memset(si, 0, PAGE_SIZE);
     str_copy(si->magic, "xen-3.0-x86_64", sizeof(si->magic));
@@ -257,13 +255,12 @@ static long fill_hypercall_page(struct build *b)
 
 static bool is_table(const struct build *b, uint64_t pfn)
 {
-    return (pfn >= b->l.tables && pfn < b->l.tables + b->l.nr_tables) ||
-           (pfn >= b->l.extra && pfn < b->l.extra + b->l.nr_extra);
+    return pfn >= b->l.tables && pfn < b->l.tables + b->l.nr_tables;
 }
 
 static uint64_t *table_of(struct build *b, uint64_t pfn)
 {
-    if (pfn >= b->l.tables && pfn < b->l.tables + b->l.nr_tables) {
+    if (is_table(b, pfn)) {
         return b->tables + (pfn - b->l.tables) * SUPERPAGE;
     }
     return b->extra + (pfn - b->l.extra) * SUPERPAGE;
@@ -285,7 +282,7 @@ static uint64_t *l1_entry(struct build *b, uint64_t va, uint64_t *next)
     return &table[(va >> 12) % SUPERPAGE];
 }
 
-/* Maps n pfns from `pfn` on at va. */
+/* Maps n pfns from `pfn` on at va; tables read-only. Those of the p2m apart are mapped nowhere. */
 static void map_range(struct build *b, uint64_t va, uint64_t pfn, uint64_t n, uint64_t *next)
 {
     uint64_t *entry = NULL;
@@ -383,8 +380,8 @@ static long parse_kernel(struct build *b)
     }
     error = elf_parse(kernel->data, kernel->size, &b->elf, text, 128);
     if (!error) {
-        error = layout_make(&b->elf, b->nr_pages, b->args->ramdisk ? b->args->ramdisk->size : 0,
-                            &b->l, text, 128);
+        error = pv_layout_make(&b->elf, b->nr_pages, b->args->ramdisk ? b->args->ramdisk->size : 0,
+                               true, &b->l, text, 128);
     }
     if (error) {
         fmt_snprintf(b->why, b->why_size, "kernel %s: %s", kernel->name, error);
@@ -407,20 +404,27 @@ static long (*const steps[])(struct build *b) = {
     write_start_info, fill_hypercall_page, make_tables,      pin_tables, start_vcpu0,
 };
 
-long domain_build_check(const struct build_args *args, char *why, size_t why_size)
+/* NULL: no memory, as why[] says. */
+static struct build *build_new(const struct build_args *args, char *why, size_t why_size)
 {
     struct build *b = allocate(sizeof(*b));
-    long rc;
 
     if (!b) {
-        fmt_snprintf(why, why_size, "reading the kernel: out of memory (ENOMEM)");
-        return -XEN_ENOMEM;
+        fmt_snprintf(why, why_size, "the builder: out of memory (ENOMEM)");
+        return NULL;
     }
     b->args = args;
     b->nr_pages = args->config->memory_kb / 4;
     b->why = why;
     b->why_size = why_size;
-    rc = parse_kernel(b);
+    return b;
+}
+
+long domain_build_check(const struct build_args *args, char *why, size_t why_size)
+{
+    struct build *b = build_new(args, why, why_size);
+    long rc = b ? parse_kernel(b) : -XEN_ENOMEM;
+
     release(b);
     return rc;
 }
@@ -428,17 +432,12 @@ long domain_build_check(const struct build_args *args, char *why, size_t why_siz
 long domain_build(const struct build_args *args, struct build_result *result, char *why,
                   size_t why_size)
 {
-    struct build *b = allocate(sizeof(*b));
+    struct build *b = build_new(args, why, why_size);
     long rc = 0;
 
     if (!b) {
-        fmt_snprintf(why, why_size, "the builder: out of memory (ENOMEM)");
         return -XEN_ENOMEM;
     }
-    b->args = args;
-    b->nr_pages = args->config->memory_kb / 4;
-    b->why = why;
-    b->why_size = why_size;
     for (size_t i = 0; i < ARRAY_SIZE(steps) && rc == 0; i++) {
         rc = steps[i](b);
     }

@@ -45,21 +45,14 @@ static void info_capabilities(uint32_t caps)
 }
 
 /* How many CPUs are in no pool. */
-static int free_cpus(void)
+static unsigned int free_cpus(void)
 {
     struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
     struct cpumask map = { { 0 } };
-    int n = 0;
 
     op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_FREEINFO;
     cpu_bitmap(&op.u.cpupool_op.cpumap, &map);
-    if (sysctl(&op)) {
-        return 0;
-    }
-    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
-        n += (map.bits[cpu / 64] >> (cpu % 64) & 1) != 0;
-    }
-    return n;
+    return sysctl(&op) ? 0 : cpumask_weight(&map);
 }
 
 static void info_physical(const struct xen_sysctl_physinfo *i)
@@ -196,18 +189,10 @@ static int run_info(int argc, char **argv)
 {
     struct xen_sysctl_physinfo physical;
     struct options o;
-    bool numa = false;
+    uint64_t numa;
     long rc;
-    int c;
 
-    options_init(&o, argc, argv, "n", "numa=n");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        numa = true;
-    }
-    if (o.nr_rest) {
+    if (!options_flags(&o, argc, argv, "n", "numa=n", &numa) || o.nr_rest) {
         return USAGE;
     }
     rc = physinfo_get(&physical);
@@ -253,19 +238,11 @@ static int run_dmesg(int argc, char **argv)
 {
     static char text[4096];
     struct options o;
-    bool clear = false;
     uint32_t index = 0;
+    uint64_t clear;
     long n;
-    int c;
 
-    options_init(&o, argc, argv, "c", NULL);
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        clear = true;
-    }
-    if (o.nr_rest) {
+    if (!options_flags(&o, argc, argv, "c", NULL, &clear) || o.nr_rest) {
         return USAGE;
     }
     /* A console that shows this may log it: no more than the log had at first. */
@@ -321,11 +298,9 @@ static void pool_cpus(const struct cpumask *map)
 {
     bool first = true;
 
-    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
-        if (map->bits[cpu / 64] >> (cpu % 64) & 1) {
-            out(first ? "%u" : ",%u", cpu);
-            first = false;
-        }
+    cpumask_for_each(cpu, map) {
+        out(first ? "%u" : ",%u", cpu);
+        first = false;
     }
     out("\n");
 }
@@ -333,17 +308,13 @@ static void pool_cpus(const struct cpumask *map)
 static void pool_print(const struct xen_sysctl_cpupool_op *info, const struct cpumask *map,
                        bool cpus)
 {
-    int n = 0;
-
     out("%-19s", cpupool_name(info->cpupool_id));
     if (cpus) {
         pool_cpus(map);
         return;
     }
-    for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
-        n += (map->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
-    }
-    out("%3d %9s       y       %4d\n", n, scheduler_name(info->sched_id), info->n_dom);
+    out("%3u %9s       y       %4d\n", cpumask_weight(map), scheduler_name(info->sched_id),
+        info->n_dom);
 }
 
 static int run_cpupool_list(int argc, char **argv)
@@ -351,19 +322,12 @@ static int run_cpupool_list(int argc, char **argv)
     struct xen_sysctl_cpupool_op info;
     struct cpumask map;
     struct options o;
-    bool cpus = false, found = false;
+    bool found = false;
     uint32_t id = 0;
+    uint64_t cpus;
     long rc;
-    int c;
 
-    options_init(&o, argc, argv, "c", "cpus=c");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        cpus = true;
-    }
-    if (o.nr_rest > 1) {
+    if (!options_flags(&o, argc, argv, "c", "cpus=c", &cpus) || o.nr_rest > 1) {
         return USAGE;
     }
     for (; (rc = cpupool_info(id, &info, &map)) == 0; id = info.cpupool_id + 1) {

@@ -50,7 +50,7 @@ static bool attachment_over(void *arg)
     return a->left;
 }
 
-int console_attach(domid_t domid)
+static int console_attach(domid_t domid)
 {
     struct attachment a = { .domid = domid, .position = ~0UL };
 
@@ -115,11 +115,10 @@ const struct command cmd_console = {
 static void report(void *arg, const char *text)
 {
     (void)arg;
-    err("error: create: %s\n", text);
+    fail("%s", text);
 }
 
-/* The domain file with the overrides; NULL after its faults were told. */
-static struct config *config_read(const char *name, int nr, char **overrides)
+struct config *config_read(const char *name, int nr, char **overrides)
 {
     const struct file *file = file_find(name);
     struct config *config = allocate(sizeof(*config));
@@ -139,78 +138,6 @@ static struct config *config_read(const char *name, int nr, char **overrides)
     return config;
 }
 
-static void maps_print(const char *key, const struct config *c, const struct cpumask *maps)
-{
-    static char text[TEXT_SIZE];
-
-    json_key(key);
-    json_array();
-    for (unsigned int v = 0; v < c->maxvcpus && v < VCPUS_MAX; v++) {
-        cpulist_format(text, sizeof(text), &maps[v], cpus_max());
-        json_string(text);
-    }
-    json_end();
-}
-
-static void text_print(const char *key, const char *value)
-{
-    if (*value) {
-        json_key(key);
-        json_string(value);
-    }
-}
-
-static void number_print(const char *key, int64_t value)
-{
-    json_key(key);
-    json_number(value);
-}
-
-static const char *action_name(enum action action)
-{
-    static const char *const names[] = { "destroy", "restart", "rename_restart", "preserve" };
-
-    return names[action];
-}
-
-static void config_print(const struct config *c)
-{
-    json_object();
-    json_key("c_info");
-    json_object();
-    text_print("type", "pv");
-    text_print("name", c->name);
-    text_print("pool_name", c->pool);
-    json_end();
-    json_key("b_info");
-    json_object();
-    number_print("max_vcpus", c->maxvcpus);
-    number_print("avail_vcpus", c->vcpus);
-    number_print("max_memkb", (int64_t)c->maxmem_kb);
-    number_print("target_memkb", (int64_t)c->memory_kb);
-    text_print("kernel", c->kernel);
-    text_print("cmdline", c->extra);
-    text_print("ramdisk", c->ramdisk);
-    if (c->hard_given) {
-        maps_print("vcpu_hard_affinity", c, c->hard);
-    }
-    if (c->soft_given) {
-        maps_print("vcpu_soft_affinity", c, c->soft);
-    }
-    if (c->weight) {
-        number_print("weight", c->weight);
-    }
-    if (c->cap >= 0) {
-        number_print("cap", c->cap);
-    }
-    json_end();
-    text_print("on_poweroff", action_name(c->on_poweroff));
-    text_print("on_reboot", action_name(c->on_reboot));
-    text_print("on_watchdog", action_name(c->on_watchdog));
-    text_print("on_crash", action_name(c->on_crash));
-    json_done();
-}
-
 static bool domain_gone(void *arg)
 {
     return !domain_by_id(*(domid_t *)arg);
@@ -225,7 +152,7 @@ static int create(const struct config *config, const struct create_options *o)
     domid_t domid;
 
     if (o->dry_run) {
-        config_print(config);
+        details_of_file(config);
         return 0;
     }
     if (domain_create(config, o->paused, &domid)) {
@@ -270,7 +197,7 @@ static int run_create(int argc, char **argv)
     if (wanted.console && !session->tty) {
         return fail("-c is only for a person at the console; from the host use `tarn console`");
     }
-    if (!wanted.quiet && !wanted.dry_run) {
+    if (!wanted.quiet) {
         err("Parsing config from %s\n", name);
     }
     config = config_read(name, o.nr_rest - first, o.rest + first);
@@ -303,16 +230,10 @@ static int run_destroy(int argc, char **argv)
 {
     struct domain *d;
     struct options o;
+    uint64_t force;
     long rc;
-    int c;
 
-    options_init(&o, argc, argv, "f", NULL);
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-    }
-    if (o.nr_rest != 1) {
+    if (!options_flags(&o, argc, argv, "f", NULL, &force) || o.nr_rest != 1) {
         return USAGE;
     }
     d = domain_named(o.rest[0]);
@@ -428,8 +349,7 @@ static bool one_down(struct waiting *w, unsigned int i)
         w->down[i] = true;
         return false;
     }
-    err("Domain %d has been shut down, reason code %d\n", w->domid[i],
-        info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+    err("Domain %d has been shut down, reason code %d\n", w->domid[i], shutdown_reason(&info));
     return true;
 }
 
@@ -491,8 +411,8 @@ static int ask_named(const char *what, int nr, char **names, struct waiting *w)
     for (int i = 0; i < nr; i++) {
         struct domain *d = domain_lookup(names[i]);
 
-        status |= d && d->domid == 0 ? fail("Domain-0: `exit` powers the machine off (EINVAL)")
-                                     : ask(d, what, w);
+        status |= d->domid == 0 ? fail("Domain-0: `exit` powers the machine off (EINVAL)")
+                                : ask(d, what, w);
     }
     return status;
 }
@@ -500,23 +420,16 @@ static int ask_named(const char *what, int nr, char **names, struct waiting *w)
 static int run_ask(const char *what, int argc, char **argv)
 {
     struct waiting w = { .n = 0 };
-    bool all = false, wait = false;
     struct options o;
-    int c, status;
+    uint64_t flags;
+    int status;
 
-    options_init(&o, argc, argv, "awF", "all=a wait=w");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        all |= c == 'a';
-        wait |= c == 'w';
-    }
-    if (all == (o.nr_rest > 0)) {
+    if (!options_flags(&o, argc, argv, "awF", "all=a wait=w", &flags) ||
+        !(flags & FLAG('a')) == !o.nr_rest) {
         return USAGE;
     }
-    status = all ? ask_all(what, &w) : ask_named(what, o.nr_rest, o.rest, &w);
-    if (wait && w.n) {
+    status = flags & FLAG('a') ? ask_all(what, &w) : ask_named(what, o.nr_rest, o.rest, &w);
+    if (flags & FLAG('w') && w.n) {
         err("Waiting for %d domains\n", w.n);
         loop_until(all_down, &w, FOREVER);
     }

@@ -9,31 +9,6 @@ struct list_options {
     bool verbose, cpupool, numa, context;
 };
 
-static void uuid_print(const uint8_t *id)
-{
-    for (unsigned int i = 0; i < 16; i++) {
-        out(i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", id[i]);
-    }
-}
-
-static uint32_t reason_of(const struct xen_domctl_getdomaininfo *info)
-{
-    return info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
-}
-
-static void state_format(const struct xen_domctl_getdomaininfo *info, char state[7])
-{
-    bool down = info->flags & XEN_DOMINF_shutdown;
-
-    state[0] = info->flags & XEN_DOMINF_running ? 'r' : '-';
-    state[1] = info->flags & XEN_DOMINF_blocked ? 'b' : '-';
-    state[2] = info->flags & XEN_DOMINF_paused ? 'p' : '-';
-    state[3] = down ? 's' : '-';
-    state[4] = down && reason_of(info) == SHUTDOWN_crash ? 'c' : '-';
-    state[5] = info->flags & XEN_DOMINF_dying ? 'd' : '-';
-    state[6] = '\0';
-}
-
 static void map_print(const struct cpumask *map, unsigned int n)
 {
     static char text[TEXT_SIZE];
@@ -61,17 +36,17 @@ static void nodes_print(domid_t domid)
 
 static void list_line(const struct xen_domctl_getdomaininfo *info, const struct list_options *o)
 {
-    char state[7], seconds[SECONDS_SIZE];
+    char state[STATE_SIZE], seconds[SECONDS_SIZE], uuid[UUID_SIZE];
 
-    state_format(info, state);
+    state_format(info, "rbpscd", state);
     out("%-40s %5d %5lu %5d     %s  %8s", domid_name(info->domain), info->domain,
         (info->tot_pages + info->outstanding_pages) * PAGE_SIZE >> 20, info->nr_online_vcpus, state,
         seconds_format(seconds, sizeof(seconds), info->cpu_time));
     if (o->verbose) {
-        out(" ");
-        uuid_print(info->handle);
+        uuid_format(info->handle, uuid);
+        out(" %s", uuid);
         if (info->flags & XEN_DOMINF_shutdown) {
-            out(" %8x", reason_of(info));
+            out(" %8x", shutdown_reason(info));
         } else {
             out(" %8s", "-");
         }
@@ -102,78 +77,6 @@ static void list_header(const struct list_options *o)
     out("\n");
 }
 
-static void json_text(const char *key, const char *value)
-{
-    json_key(key);
-    json_string(value);
-}
-
-static void json_count(const char *key, uint64_t value)
-{
-    json_key(key);
-    json_number((int64_t)value);
-}
-
-static void details_sched(const struct config *c)
-{
-    if (!c || (!c->weight && c->cap < 0)) {
-        return;
-    }
-    json_key("sched_params");
-    json_object();
-    if (c->weight) {
-        json_count("weight", c->weight);
-    }
-    if (c->cap >= 0) {
-        json_count("cap", (uint64_t)c->cap);
-    }
-    json_end();
-}
-
-static void details_build(const struct xen_domctl_getdomaininfo *info, const struct config *c)
-{
-    json_key("b_info");
-    json_object();
-    json_count("max_vcpus", info->max_vcpu_id + 1);
-    json_key("avail_vcpus");
-    json_array();
-    for (uint32_t v = 0; v < info->nr_online_vcpus; v++) {
-        json_number(v);
-    }
-    json_end();
-    json_count("max_memkb", info->max_pages * 4);
-    json_count("target_memkb", info->tot_pages * 4);
-    if (c && c->kernel[0]) {
-        json_text("kernel", c->kernel);
-        json_text("cmdline", c->extra);
-    }
-    if (c && c->ramdisk[0]) {
-        json_text("ramdisk", c->ramdisk);
-    }
-    details_sched(c);
-    json_end();
-}
-
-/* As `xl list -l`: a domain's configuration, as far as there is one. */
-static void details_print(const struct xen_domctl_getdomaininfo *info)
-{
-    const struct domain *d = domain_by_id(info->domain);
-
-    json_object();
-    json_count("domid", info->domain);
-    json_key("config");
-    json_object();
-    json_key("c_info");
-    json_object();
-    json_text("type", "pv");
-    json_text("name", domid_name(info->domain));
-    json_text("pool_name", cpupool_name(info->cpupool));
-    json_end();
-    details_build(info, d ? d->config : NULL);
-    json_end();
-    json_end();
-}
-
 static void list_print(const struct xen_domctl_getdomaininfo *list, long n, bool details,
                        const struct list_options *o)
 {
@@ -184,13 +87,14 @@ static void list_print(const struct xen_domctl_getdomaininfo *list, long n, bool
     }
     for (long i = 0; i < n; i++) {
         if (details) {
-            details_print(&list[i]);
+            details_of_domain(&list[i]);
         } else {
             list_line(&list[i], o);
         }
     }
     if (details) {
         json_done();
+        out("\n"); /* as xl has it */
     }
 }
 
@@ -224,24 +128,22 @@ static long infos_of(char **names, int nr, struct xen_domctl_getdomaininfo **lis
 
 static int run_list(int argc, char **argv)
 {
-    struct list_options shown = { .verbose = shell_verbose };
+    struct list_options shown;
     struct xen_domctl_getdomaininfo *list = NULL;
-    bool details = shell_json;
+    bool details;
     struct options o;
+    uint64_t flags;
     long n;
-    int c;
 
-    options_init(&o, argc, argv, "lvZcnj", "long=l verbose=v context=Z cpupool=c numa=n json=j");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        details |= c == 'l' || c == 'j';
-        shown.verbose |= c == 'v';
-        shown.context |= c == 'Z';
-        shown.cpupool |= c == 'c';
-        shown.numa |= c == 'n';
+    if (!options_flags(&o, argc, argv, "lvZcnj",
+                       "long=l verbose=v context=Z cpupool=c numa=n json=j", &flags)) {
+        return USAGE;
     }
+    details = shell_json || flags & (FLAG('l') | FLAG('j'));
+    shown.verbose = flags & FLAG('v');
+    shown.context = flags & FLAG('Z');
+    shown.cpupool = flags & FLAG('c');
+    shown.numa = flags & FLAG('n');
     n = infos_of(o.rest, o.nr_rest, &list);
     if (n < 0) {
         return 1;
@@ -302,10 +204,10 @@ static int run_vcpu_list(int argc, char **argv)
     struct xen_domctl_getdomaininfo *list = NULL;
     unsigned int nr_cpus = cpus_max();
     struct options o;
+    uint64_t none;
     long n;
 
-    options_init(&o, argc, argv, "", NULL);
-    if (options_next(&o)) {
+    if (!options_flags(&o, argc, argv, "", NULL, &none)) {
         return USAGE;
     }
     n = infos_of(o.rest, o.nr_rest, &list);
@@ -369,15 +271,10 @@ static void uptime_line(const struct domain *d, bool brief)
 static int run_uptime(int argc, char **argv)
 {
     struct options o;
-    bool brief = false;
-    int c;
+    uint64_t brief;
 
-    options_init(&o, argc, argv, "s", "short=s");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        brief = true;
+    if (!options_flags(&o, argc, argv, "s", "short=s", &brief)) {
+        return USAGE;
     }
     for (int i = 0; i < o.nr_rest; i++) {
         if (!domain_named(o.rest[i])) {
@@ -413,7 +310,7 @@ static int run_domid(int argc, char **argv)
         return USAGE;
     }
     d = domain_lookup(argv[1]);
-    if (!d) {
+    if (!d || strcmp(d->name, argv[1]) != 0) { /* a number is no name */
         return fail(
             "Can't get domid of domain name '%s', maybe this domain does not exist. (ESRCH)",
             argv[1]);
@@ -434,8 +331,11 @@ static int run_domname(int argc, char **argv)
     const struct domain *d;
     uint64_t id;
 
-    if (argc != 2 || !number_parse(argv[1], DOMID_FIRST_RESERVED - 1, &id)) {
+    if (argc != 2) {
         return USAGE;
+    }
+    if (!number_parse(argv[1], DOMID_FIRST_RESERVED - 1, &id)) {
+        return fail("%s: Invalid domain id. (EINVAL)", argv[1]);
     }
     d = domain_by_id((domid_t)id);
     if (!d) {

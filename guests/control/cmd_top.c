@@ -20,20 +20,6 @@ struct top {
     } seen[SEEN_MAX];
 };
 
-static void state_format(const struct xen_domctl_getdomaininfo *info, char state[7])
-{
-    uint32_t reason = info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
-    bool down = info->flags & XEN_DOMINF_shutdown;
-
-    state[0] = info->flags & XEN_DOMINF_dying ? 'd' : '-';
-    state[1] = down ? 's' : '-';
-    state[2] = info->flags & XEN_DOMINF_blocked ? 'b' : '-';
-    state[3] = down && reason == SHUTDOWN_crash ? 'c' : '-';
-    state[4] = info->flags & XEN_DOMINF_paused ? 'p' : '-';
-    state[5] = info->flags & XEN_DOMINF_running ? 'r' : '-';
-    state[6] = '\0';
-}
-
 static uint64_t seen_before(const struct top *t, domid_t domid, uint64_t otherwise)
 {
     for (unsigned int i = 0; i < t->nr_seen; i++) {
@@ -54,10 +40,10 @@ static void line_print(const struct top *t, const struct xen_domctl_getdomaininf
                        uint64_t now, uint64_t host_pages)
 {
     uint64_t ran = info->cpu_time - seen_before(t, info->domain, info->cpu_time);
-    char state[7], cpu[SECONDS_SIZE], mem[SECONDS_SIZE], max[SECONDS_SIZE];
+    char state[STATE_SIZE], cpu[SECONDS_SIZE], mem[SECONDS_SIZE], max[SECONDS_SIZE];
     bool limited = info->max_pages < host_pages;
 
-    state_format(info, state);
+    state_format(info, "dsbcpr", state);
     out("%10s %6s %10lu %6s %10lu %6s", domid_name(info->domain), state, info->cpu_time / SEC,
         tenths_format(cpu, sizeof(cpu), t->taken ? share(ran, now - t->taken) : 0),
         info->tot_pages * 4, tenths_format(mem, sizeof(mem), share(info->tot_pages, host_pages)));

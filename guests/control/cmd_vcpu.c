@@ -28,18 +28,6 @@ static bool pin_read(const char *text, uint32_t flag, struct cpumask *map, uint3
     return true;
 }
 
-static long pin_set(domid_t domid, uint32_t vcpu, const struct pinning *p)
-{
-    struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = domid };
-    struct cpumask hard = p->hard, soft = p->soft; /* they come back as what counts */
-
-    op.u.vcpuaffinity.vcpu = vcpu;
-    op.u.vcpuaffinity.flags = p->flags;
-    cpu_bitmap(&op.u.vcpuaffinity.cpumap_hard, &hard);
-    cpu_bitmap(&op.u.vcpuaffinity.cpumap_soft, &soft);
-    return domctl(&op);
-}
-
 static int pin(const struct domain *d, const char *which, const struct pinning *p)
 {
     struct xen_domctl_getdomaininfo info;
@@ -58,12 +46,33 @@ static int pin(const struct domain *d, const char *which, const struct pinning *
         last = first;
     }
     for (uint64_t v = first; v <= last && v <= VCPUS_MAX; v++) {
-        rc = pin_set(d->domid, (uint32_t)v, p);
+        struct cpumask hard = p->hard, soft = p->soft;
+
+        rc = affinity_set(d->domid, (uint32_t)v, p->flags, &hard, &soft);
         if (rc) {
             return fail_errno(rc, "Could not set affinity for vcpu `%lu'", v);
         }
+        if ((p->flags & XEN_VCPUAFFINITY_SOFT) && cpumask_empty(&soft)) {
+            err("warning: vcpu-pin: All cpus in soft affinity of vcpu %lu are unreachable. Only "
+                "hard affinity will be considered for scheduling\n",
+                v);
+        }
     }
     return 0;
+}
+
+/* What would be set; '-' for what stays. */
+static void pinning_print(const struct pinning *p, bool soft)
+{
+    static char text[TEXT_SIZE];
+
+    cpulist_format(text, sizeof(text), &p->hard, cpus_max());
+    out("cpumap: %s", p->flags & XEN_VCPUAFFINITY_HARD ? text : "-");
+    if (soft) {
+        cpulist_format(text, sizeof(text), &p->soft, cpus_max());
+        out(" %s", p->flags & XEN_VCPUAFFINITY_SOFT ? text : "-");
+    }
+    out("\n");
 }
 
 static int run_vcpu_pin(int argc, char **argv)
@@ -71,16 +80,10 @@ static int run_vcpu_pin(int argc, char **argv)
     struct pinning p = { .flags = 0 };
     struct domain *d;
     struct options o;
-    int c;
+    uint64_t force;
 
-    options_init(&o, argc, argv, "f", "force=f");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        p.flags |= XEN_VCPUAFFINITY_FORCE;
-    }
-    if (o.nr_rest != 3 && o.nr_rest != 4) {
+    if (!options_flags(&o, argc, argv, "f", "force=f", &force) ||
+        (o.nr_rest != 3 && o.nr_rest != 4)) {
         return USAGE;
     }
     d = domain_named(o.rest[0]);
@@ -88,12 +91,17 @@ static int run_vcpu_pin(int argc, char **argv)
         (o.nr_rest == 4 && !pin_read(o.rest[3], XEN_VCPUAFFINITY_SOFT, &p.soft, &p.flags))) {
         return 1;
     }
-    if (!(p.flags & ~XEN_VCPUAFFINITY_FORCE)) {
+    if (!p.flags) {
         return fail("neither hard nor soft affinity is given (EINVAL)");
     }
-    if ((p.flags & XEN_VCPUAFFINITY_FORCE) && strcmp(o.rest[1], "all") == 0) {
+    if (force && strcmp(o.rest[1], "all") == 0) {
         return fail("--force and 'all' as VCPU not allowed. (EINVAL)");
     }
+    if (shell_dry_run) {
+        pinning_print(&p, o.nr_rest == 4);
+        return 0;
+    }
+    p.flags |= force ? XEN_VCPUAFFINITY_FORCE : 0;
     return pin(d, o.rest[1], &p);
 }
 
@@ -108,15 +116,12 @@ const struct command cmd_vcpu_pin = {
 
 static int availability_write(domid_t domid, uint32_t nr, uint64_t online)
 {
-    char path[64];
-
     for (uint32_t v = 0; v < nr && v < VCPUS_MAX; v++) {
-        long rc;
+        long rc = store_printf(v < online ? "online" : "offline",
+                               "/local/domain/%u/cpu/%u/availability", domid, v);
 
-        fmt_snprintf(path, sizeof(path), "/local/domain/%u/cpu/%u/availability", domid, v);
-        rc = store_write(path, v < online ? "online" : "offline");
         if (rc) {
-            return fail_errno(rc, "%s", path);
+            return fail_errno(rc, "/local/domain/%u/cpu/%u/availability", domid, v);
         }
     }
     return 0;
@@ -126,22 +131,16 @@ static int run_vcpu_set(int argc, char **argv)
 {
     struct xen_domctl_getdomaininfo info;
     struct xen_sysctl_physinfo host;
-    bool ignore_host = false;
+    uint64_t ignore_host, n;
     struct options o;
     struct domain *d;
-    uint64_t n;
     long rc;
-    int c;
 
-    options_init(&o, argc, argv, "i", "ignore-host=i");
-    while ((c = options_next(&o))) {
-        if (c == '?') {
-            return USAGE;
-        }
-        ignore_host = true;
-    }
-    if (o.nr_rest != 2 || !number_parse(o.rest[1], 1U << 20, &n)) {
+    if (!options_flags(&o, argc, argv, "i", "ignore-host=i", &ignore_host) || o.nr_rest != 2) {
         return USAGE;
+    }
+    if (!number_parse(o.rest[1], 1U << 20, &n)) {
+        return fail("%s: Invalid argument. (EINVAL)", o.rest[1]);
     }
     d = domain_named(o.rest[0]);
     if (!d) {
@@ -177,7 +176,7 @@ struct credit_options {
     long weight, cap, tslice, ratelimit, delay; /* -1: not given */
 };
 
-static long domain_credit(domid_t domid, uint32_t cmd, struct xen_domctl_sched_credit *p)
+long credit_domain(domid_t domid, uint32_t cmd, struct xen_domctl_sched_credit *p)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = domid };
     long rc;
@@ -212,7 +211,7 @@ static void credit_header(void)
 static long credit_line(domid_t domid)
 {
     struct xen_domctl_sched_credit p = { 0 };
-    long rc = domain_credit(domid, XEN_DOMCTL_SCHEDOP_getinfo, &p);
+    long rc = credit_domain(domid, XEN_DOMCTL_SCHEDOP_getinfo, &p);
 
     if (rc == 0) {
         out("%-33s %4d %6d %4d\n", domid_name(domid), domid, p.weight, p.cap);
@@ -220,16 +219,32 @@ static long credit_line(domid_t domid)
     return rc;
 }
 
-static int credit_domain(const struct credit_options *c)
+/* All of its vcpus' CPUs are as much as a domain can have; the hypervisor doesn't look at it. */
+static bool cap_fits(const struct domain *d, long cap)
+{
+    struct xen_domctl_getdomaininfo info;
+    long most;
+
+    if (domain_info(d->domid, &info)) {
+        return true;
+    }
+    most = 100 * (info.max_vcpu_id + 1L);
+    if (cap > most) {
+        fail("cap %ld: it is 0 to %ld for %u vcpus (EINVAL)", cap, most, info.max_vcpu_id + 1);
+    }
+    return cap <= most;
+}
+
+static int params_domain(const struct credit_options *c)
 {
     struct xen_domctl_sched_credit p = { 0 };
     const struct domain *d = domain_named(c->domain);
     long rc;
 
-    if (!d) {
+    if (!d || !cap_fits(d, c->cap)) {
         return 1;
     }
-    rc = domain_credit(d->domid, XEN_DOMCTL_SCHEDOP_getinfo, &p);
+    rc = credit_domain(d->domid, XEN_DOMCTL_SCHEDOP_getinfo, &p);
     if (rc) {
         return fail_errno(rc, "%s: parameters of the credit scheduler", d->name);
     }
@@ -240,7 +255,7 @@ static int credit_domain(const struct credit_options *c)
     }
     p.weight = c->weight < 0 ? p.weight : (uint16_t)c->weight;
     p.cap = c->cap < 0 ? p.cap : (uint16_t)c->cap;
-    rc = domain_credit(d->domid, XEN_DOMCTL_SCHEDOP_putinfo, &p);
+    rc = credit_domain(d->domid, XEN_DOMCTL_SCHEDOP_putinfo, &p);
     return rc ? fail_errno(rc, "%s: weight %u, cap %u", d->name, p.weight, p.cap) : 0;
 }
 
@@ -375,7 +390,7 @@ static int run_sched_credit(int argc, char **argv)
             return USAGE;
         }
         if (!credit_option(&c, letter, o.value)) {
-            return USAGE;
+            return 1;
         }
     }
     if (o.nr_rest) {
@@ -391,7 +406,7 @@ static int run_sched_credit(int argc, char **argv)
     if (!c.pool_params && (c.tslice >= 0 || c.ratelimit >= 0 || c.delay >= 0)) {
         return fail("-t, -r and -m go with -s (EINVAL)");
     }
-    return c.domain ? credit_domain(&c) : credit_pools(&c);
+    return c.domain ? params_domain(&c) : credit_pools(&c);
 }
 
 const struct command cmd_sched_credit = {

@@ -20,7 +20,6 @@ void memory_init(void);
 /* Zeroed, or NULL: there is no more, or the fault was asked for. */
 void *allocate(size_t size);
 void release(void *p); /* NULL is fine */
-char *duplicate(const char *text);
 size_t heap_in_use(void);
 /* The n-th allocation from now on fails, once; 0: none. For tests. */
 void heap_fail_after(unsigned int n);
@@ -43,7 +42,6 @@ const char *error_text(long rc); /* "out of memory" */
 enum { STREAM_OUT = 1, STREAM_ERROR = 2 };
 
 struct session {
-    const char *name; /* "console", "wire", "script" */
     void (*write)(struct session *s, int stream, const char *text, size_t len);
     bool tty;            /* a person sits there: colours of status are fine, prompts are shown */
     bool cancelled;      /* Ctrl-C, or WIRE_CANCEL: waiting commands give up */
@@ -70,11 +68,12 @@ void loop_wake(void); /* from an event handler: there is something to serve */
 /* Serves until done(arg) or the deadline (ns of clock_now) or the session is cancelled; whether
  * done(arg) holds. */
 bool loop_until(bool (*done)(void *arg), void *arg, uint64_t deadline);
+void loop_until_time(uint64_t deadline); /* or until the session is cancelled */
 /* How long the loop may sleep at most until it must look again (ns of clock_now); the earliest
  * counts, and it is forgotten once it came. */
 void loop_look_at(uint64_t time);
 
-/* ---- shell.c: lines into commands ---- */
+/* ---- line.c: lines into commands; shell.c: the shell on the console ---- */
 
 struct command {
     const char *name;
@@ -82,21 +81,13 @@ struct command {
     const char *help;                  /* one line */
     int (*run)(int argc, char **argv); /* status; argv[0] is the command's full name */
 };
-#define USAGE \
-    2 /* a run function returns this after a wrong argument: the usage is shown, `$?` is 2 */
+/* A run function returns this after a wrong argument: the usage is shown, and $? is 2. */
+#define USAGE 2
 extern const struct command *const commands[]; /* NULL-terminated, commands.c */
 /* Words of a command: an optional leading "xl", an unambiguous prefix. Returns its status. */
 int command_run(struct session *s, int argc, char **argv);
-/* Splits at blanks; quotes '..' "..", backslash; false: an unended quote. */
-int words_split(char *line, char **argv, int max);
-/* Runs a whole line (commands divided by ';', '#' starts a comment); the last status, also $?. */
-int line_run(struct session *s, const char *line);
 void shell_init(void);    /* banner, boot script, prompt */
 void shell_service(void); /* keys from the hypervisor's console */
-
-/* readline.c, pure: one line being edited */
-struct readline;
-/* see readline.h */
 
 /* ---- archive.c: files, from the initrd (ustar) or put by the host ---- */
 
@@ -110,7 +101,6 @@ const struct file *file_find(const char *name); /* as given, or by its last part
 const struct file *file_nth(unsigned int n);    /* NULL past the last */
 /* Takes `data` (from allocate); replaces a file of that name. 0 or -errno. */
 long file_put(const char *name, void *data, size_t size);
-long file_remove(const char *name); /* -ENOENT; only those that were put */
 
 /* ---- config.c, pure: domain files ---- */
 
@@ -188,11 +178,10 @@ void store_init(void);
 long store_open(struct domain *d, uint64_t mfn, evtchn_port_t remote_port);
 void store_close(struct domain *d); /* its ring, watches, transactions and /local/domain/N */
 void store_service(void);
-long store_write(const char *path, const char *value); /* "" is a value; makes parents */
-const char *store_read(const char *path);              /* NULL: not there */
+/* Writes at a path that is printed; "" is a value; makes parents. */
+long store_printf(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *store_read(const char *path); /* NULL: not there */
 long store_remove(const char *path);
-/* Children of a path, one by one: name of the n-th or NULL. */
-const char *store_child(const char *path, unsigned int n);
 
 /* ---- wire.c: the host's requests on the second serial port ---- */
 
@@ -205,4 +194,6 @@ void json_object(void), json_end(void), json_array(void);
 void json_key(const char *key);
 void json_string(const char *text);
 void json_number(int64_t n);
+void json_text(const char *key, const char *value); /* both; nothing for "" */
+void json_count(const char *key, uint64_t value);
 void json_done(void); /* newline */

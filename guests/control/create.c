@@ -165,39 +165,22 @@ static long set_vcpus(struct create *n)
 
 static long set_max_memory(struct create *n)
 {
-    struct xen_domctl op = { .cmd = XEN_DOMCTL_max_mem, .domain = n->d->domid };
-
-    op.u.max_mem.max_memkb = n->c->maxmem_kb;
-    return domctl(&op);
-}
-
-static long set_affinity(struct create *n, unsigned int vcpu, uint32_t flag,
-                         const struct cpumask *wanted)
-{
-    struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = n->d->domid };
-    struct cpumask map = *wanted;
-
-    op.u.vcpuaffinity.vcpu = vcpu;
-    op.u.vcpuaffinity.flags = flag;
-    cpu_bitmap(flag == XEN_VCPUAFFINITY_HARD ? &op.u.vcpuaffinity.cpumap_hard
-                                             : &op.u.vcpuaffinity.cpumap_soft,
-               &map);
-    return domctl(&op);
+    return domain_limit(n->d->domid, n->c->maxmem_kb);
 }
 
 static long set_affinities(struct create *n)
 {
+    uint32_t flags = (n->c->hard_given ? XEN_VCPUAFFINITY_HARD : 0) |
+                     (n->c->soft_given ? XEN_VCPUAFFINITY_SOFT : 0);
     long rc = 0;
 
-    for (unsigned int v = 0; v < n->c->maxvcpus && rc == 0; v++) {
-        if (n->c->hard_given) {
-            rc = set_affinity(n, v, XEN_VCPUAFFINITY_HARD, &n->c->hard[v]);
-        }
-        if (rc) {
-            n->step = "pinning its vcpus (are the CPUs of \"cpus\" in its pool?)";
-        } else if (n->c->soft_given) {
-            rc = set_affinity(n, v, XEN_VCPUAFFINITY_SOFT, &n->c->soft[v]);
-        }
+    for (unsigned int v = 0; flags && v < n->c->maxvcpus && rc == 0; v++) {
+        struct cpumask hard = n->c->hard[v], soft = n->c->soft[v];
+
+        rc = affinity_set(n->d->domid, v, flags, &hard, &soft);
+    }
+    if (rc && n->c->hard_given) {
+        n->step = "pinning its vcpus (are the CPUs of \"cpus\" in its pool?)";
     }
     return rc;
 }

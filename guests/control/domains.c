@@ -87,17 +87,6 @@ static void domain_forget(struct domain *d)
 
 /* ---- names ---- */
 
-long store_printf(const char *value, const char *format, ...)
-{
-    char path[96];
-    va_list args;
-
-    va_start(args, format);
-    fmt_vsnprintf(path, sizeof(path), format, args);
-    va_end(args);
-    return store_write(path, value);
-}
-
 void domain_tell_name(domid_t domid, const char *name)
 {
     struct tarn_domain_name op = { .domid = domid };
@@ -385,7 +374,7 @@ static bool serve(struct domain *d)
     if (!d->domid || rc || d->dying || d->settled || !(info.flags & XEN_DOMINF_shutdown)) {
         return false;
     }
-    react(d, info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask);
+    react(d, shutdown_reason(&info));
     return true;
 }
 

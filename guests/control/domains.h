@@ -8,8 +8,6 @@
 void domain_add(struct domain *d);
 /* Tells the hypervisor, for its messages; on others than tarn nothing happens. */
 void domain_tell_name(domid_t domid, const char *name);
-/* store_write at a path that is printed. */
-long store_printf(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Whether domain_build would take the kernel and ramdisk; of args it needs no more than them and
  * the config. */
 long domain_build_check(const struct build_args *args, char *why, size_t why_size);

@@ -116,6 +116,58 @@ long domain_info(domid_t domid, struct xen_domctl_getdomaininfo *info)
     return n == 1 && info->domain == domid ? 0 : -XEN_ESRCH;
 }
 
+uint32_t shutdown_reason(const struct xen_domctl_getdomaininfo *info)
+{
+    return info->flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
+}
+
+static bool state_is(const struct xen_domctl_getdomaininfo *info, char letter)
+{
+    switch (letter) {
+    case 'r':
+        return info->flags & XEN_DOMINF_running;
+    case 'b':
+        return info->flags & XEN_DOMINF_blocked;
+    case 'p':
+        return info->flags & XEN_DOMINF_paused;
+    case 's':
+        return info->flags & XEN_DOMINF_shutdown;
+    case 'c':
+        return info->flags & XEN_DOMINF_shutdown && shutdown_reason(info) == SHUTDOWN_crash;
+    default:
+        return info->flags & XEN_DOMINF_dying;
+    }
+}
+
+void state_format(const struct xen_domctl_getdomaininfo *info, const char *letters,
+                  char state[STATE_SIZE])
+{
+    str_copy(state, letters, STATE_SIZE);
+    for (; *state; state++) {
+        *state = state_is(info, *state) ? *state : '-';
+    }
+}
+
+long domain_limit(domid_t domid, uint64_t kib)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_max_mem, .domain = domid };
+
+    op.u.max_mem.max_memkb = kib;
+    return domctl(&op);
+}
+
+long affinity_set(domid_t domid, uint32_t vcpu, uint32_t flags, struct cpumask *hard,
+                  struct cpumask *soft)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_setvcpuaffinity, .domain = domid };
+
+    op.u.vcpuaffinity.vcpu = vcpu;
+    op.u.vcpuaffinity.flags = flags;
+    cpu_bitmap(&op.u.vcpuaffinity.cpumap_hard, hard);
+    cpu_bitmap(&op.u.vcpuaffinity.cpumap_soft, soft);
+    return domctl(&op);
+}
+
 const char *domid_name(domid_t domid)
 {
     const struct domain *d = domain_by_id(domid);

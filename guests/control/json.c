@@ -60,6 +60,7 @@ void json_end(void)
     bool array = json.array[json.depth];
 
     if (json.depth) {
+        out(json.filled[json.depth] ? "" : "\n");
         json.depth--;
         new_line();
         out(array ? "]" : "}");
@@ -103,10 +104,18 @@ void json_number(int64_t n)
     out("%ld", n);
 }
 
-void json_bool(bool value)
+void json_text(const char *key, const char *value)
 {
-    before();
-    out(value ? "true" : "false");
+    if (*value) {
+        json_key(key);
+        json_string(value);
+    }
+}
+
+void json_count(const char *key, uint64_t value)
+{
+    json_key(key);
+    json_number((int64_t)value);
 }
 
 void json_done(void)

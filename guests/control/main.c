@@ -111,6 +111,11 @@ static bool never(void *arg)
     return false;
 }
 
+void loop_until_time(uint64_t deadline)
+{
+    loop_until(never, NULL, deadline);
+}
+
 static void timer_init(void)
 {
     long port = event_bind_virq(VIRQ_TIMER, 0);
@@ -131,7 +136,7 @@ const char *guest_main(void)
     domains_init();
     wire_init();
     shell_init();
-    loop_until(never, NULL, FOREVER);
+    loop_until_time(FOREVER);
     /* The host's last answer is still on its way. */
     clock_sleep(100 * MS);
     if (end_reason != SHUTDOWN_poweroff) {

@@ -347,14 +347,6 @@ void release(void *p)
     heap_shrink();
 }
 
-char *duplicate(const char *text)
-{
-    size_t n = strlen(text) + 1;
-    char *copy = allocate(n);
-
-    return copy ? memcpy(copy, text, n) : NULL;
-}
-
 size_t heap_in_use(void)
 {
     return in_use;

@@ -117,6 +117,19 @@ int options_next(struct options *o)
     return 0;
 }
 
+bool options_flags(struct options *o, int argc, char **argv, const char *letters, const char *names,
+                   u64 *flags)
+{
+    int letter;
+
+    *flags = 0;
+    options_init(o, argc, argv, letters, names);
+    while ((letter = options_next(o)) && letter != '?') {
+        *flags |= FLAG(letter);
+    }
+    return letter != '?';
+}
+
 bool number_parse(const char *text, u64 max, u64 *value)
 {
     u64 n;

@@ -23,5 +23,10 @@ void options_init(struct options *o, int argc, char **argv, const char *letters,
 /* Letter of the next option, 0 after the last, '?' when it is unknown or lacks its value. Options
  * may stand between and behind the other words, up to "--". */
 int options_next(struct options *o);
+/* All of it for a command whose options take no value; *flags: FLAG of those that are there. False:
+ * one is unknown. */
+#define FLAG(letter) (1UL << ((letter)&63))
+bool options_flags(struct options *o, int argc, char **argv, const char *letters, const char *names,
+                   u64 *flags);
 /* Decimal or 0x; false: not a number, or above max. */
 bool number_parse(const char *text, u64 max, u64 *value);

@@ -20,19 +20,32 @@ const char *tenths_format(char *buf, size_t size, uint64_t tenths);
 /* Nanoseconds as seconds with one decimal, rounded. */
 const char *seconds_format(char *buf, size_t size, uint64_t ns);
 #define SECONDS_SIZE 24u
+#define UUID_SIZE 37u
+void uuid_format(const uint8_t uuid[16], char text[UUID_SIZE]);
+
+static inline bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* ---- line.c ---- */
+
+extern bool shell_dry_run, shell_json, shell_verbose; /* xl's -N, -j and -v before a command */
+/* Runs a whole line (commands divided by ';', '#' starts a comment); the last status, also $?. */
+int line_run(struct session *s, const char *line);
+/* The lines of a file, each shown behind the prompt if `show`; the status of the last. */
+int script_run(const char *name, bool show);
+const struct command *command_find(const char *name);
+void commands_print(void); /* all names, in columns */
 
 /* ---- shell.c ---- */
 
-extern bool shell_dry_run, shell_json, shell_verbose; /* xl's -N, -j and -v before a command */
+#define PROMPT "tarn# "
 /* While a command reads keys itself: ^C is one of them then. */
 void shell_raw(bool on);
 int shell_key(void); /* a key for the command that runs on the console, or -1 */
 /* A line of news while nobody's command runs: put before the line that is being edited. */
 void shell_notice(const char *text, size_t len);
-/* The lines of a file, each shown behind the prompt if `show`; the status of the last. */
-int script_run(const char *name, bool show);
-const struct command *command_find(const char *name);
-void commands_print(void); /* all names, in columns */
 
 /* ---- main.c ---- */
 
@@ -45,6 +58,17 @@ bool loop_ending(void);
 /* A list of all domains, from allocate(); how many or -errno. */
 long domain_infos(struct xen_domctl_getdomaininfo **list);
 long domain_info(domid_t domid, struct xen_domctl_getdomaininfo *info);
+uint32_t shutdown_reason(const struct xen_domctl_getdomaininfo *info); /* of one that is down */
+/* Which of these it is: running, blocked, paused, shut down, crashed, dying; '-' for the others. */
+#define STATE_SIZE 7
+void state_format(const struct xen_domctl_getdomaininfo *info, const char *letters,
+                  char state[STATE_SIZE]);
+/* KiB. */
+long domain_limit(domid_t domid, uint64_t kib);
+/* XEN_VCPUAFFINITY_ flags say which counts; on return they are what the hypervisor makes of them.
+ */
+long affinity_set(domid_t domid, uint32_t vcpu, uint32_t flags, struct cpumask *hard,
+                  struct cpumask *soft);
 /* NUL of the list's domain, or "(null)" as xl has it. */
 const char *domid_name(domid_t domid);
 long physinfo_get(struct xen_sysctl_physinfo *info);
@@ -58,13 +82,20 @@ const char *cpupool_name(uint32_t id);
 /* CPUs and their nodes, for cpulist_parse; the nodes stay valid. */
 const struct cpu_host *cpu_host_get(void);
 
-/* ---- json.c ---- */
+/* ---- details.c: xl's JSON of a configuration ---- */
 
-void json_bool(bool value);
+void details_of_file(const struct config *c);
+void details_of_domain(const struct xen_domctl_getdomaininfo *info); /* within json_array */
+
+/* ---- cmd_vcpu.c ---- */
+
+/* The credit scheduler's parameters of a domain; cmd: XEN_DOMCTL_SCHEDOP_*. 0 or -errno. */
+long credit_domain(domid_t domid, uint32_t cmd, struct xen_domctl_sched_credit *p);
 
 /* ---- cmd_life.c ---- */
 
-int console_attach(domid_t domid);
+/* The domain file with the overrides, from allocate(); NULL after its faults were told. */
+struct config *config_read(const char *name, int nr, char **overrides);
 
 /* ---- the commands ---- */
 

@@ -355,20 +355,22 @@ static struct store_node *chain_new(struct store_tree *tree, const char *path,
     return top;
 }
 
-/* Counts a chain's nodes from its end on. */
+/* Counts a chain's nodes, and their names and the value, from its end on. */
 static void chain_count(struct store_node *top, size_t size)
 {
-    uint32_t n = 1;
+    uint32_t n = 1, bytes = (uint32_t)(size + strlen(top->name));
 
-    for (struct store_node *node = top; node->nr_children; node = node->children[0]) {
-        n++;
+    for (struct store_node *node = top; node->nr_children; n++) {
+        node = node->children[0];
+        bytes += (uint32_t)strlen(node->name);
     }
     for (struct store_node *node = top;; node = node->children[0]) {
         node->nodes = n--;
-        node->bytes = (uint32_t)size;
+        node->bytes = bytes;
         if (!node->nr_children) {
             return;
         }
+        bytes -= (uint32_t)strlen(node->name);
     }
 }
 

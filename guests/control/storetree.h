@@ -30,7 +30,7 @@ struct store_perms {
 
 struct store_node {
     uint32_t refs;
-    uint32_t nodes, bytes; /* of this node and all below it; bytes are those of the values */
+    uint32_t nodes, bytes; /* of this node and all below it; bytes are those of names and values */
     uint32_t size;         /* of the value */
     char *value;           /* NUL-terminated beyond its size */
     uint64_t generation;   /* changes with value, permissions, and names of the children */

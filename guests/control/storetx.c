@@ -66,7 +66,7 @@ long store_tx_note(struct store_tx *tx, const char *path, unsigned int what)
         change->what |= what;
         return 0;
     }
-    if (tx->nr_changes >= STORE_CHANGES_MAX) {
+    if (tx->nr_changes >= STORE_CHANGES_MAX || tx->change_bytes + length > STORE_CHANGE_BYTES_MAX) {
         return -ENOSPC;
     }
     change = allocate(sizeof(*change) + length);
@@ -79,6 +79,7 @@ long store_tx_note(struct store_tx *tx, const char *path, unsigned int what)
     *tx->changes_end = change;
     tx->changes_end = &change->next;
     tx->nr_changes++;
+    tx->change_bytes += length;
     return 0;
 }
 

@@ -242,12 +242,13 @@ static long note_change(struct request *r, const char *path, unsigned int what)
     return r->tx ? store_tx_note(r->tx, path, STORE_SEEN | what) : 0;
 }
 
-/* Whether the quota has room for a value of this size at this path. */
+/* Whether the quota has room for a value of this size at this path; what is missing of the path
+ * counts, too. */
 static bool fits(struct request *r, const char *path, size_t size)
 {
     unsigned int missing;
     const struct store_node *node = store_nearest(r->tree->root, path, &missing);
-    size_t more = missing || size > node->size ? size : 0;
+    size_t more = missing ? size + strlen(path) : size > node->size ? size : 0;
 
     return r->conn->domid == 0 || (!missing && !more) ||
            store_fits(r->tree->root, path, missing, (uint32_t)more);

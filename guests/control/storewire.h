@@ -19,7 +19,8 @@
 #define STORE_WATCHES_MAX 128u
 #define STORE_TXS_MAX 10u
 #define STORE_CHANGES_MAX 1024u
-#define STORE_EVENTS_MAX 0x10000u /* bytes */
+#define STORE_CHANGE_BYTES_MAX 0x10000u /* of their paths */
+#define STORE_EVENTS_MAX 0x10000u       /* bytes */
 
 struct store_conn;
 
@@ -61,6 +62,7 @@ struct store_tx {
     struct store_tree tree;                      /* what it sees */
     struct store_change *changes, **changes_end; /* by first touch */
     unsigned int nr_changes;
+    size_t change_bytes;
 };
 
 struct store_conn {

@@ -40,3 +40,12 @@ const char *seconds_format(char *buf, size_t size, uint64_t ns)
 {
     return tenths_format(buf, size, (ns + 50 * MS) / (100 * MS));
 }
+
+void uuid_format(const uint8_t uuid[16], char text[UUID_SIZE])
+{
+    for (unsigned int i = 0; i < 16; i++) {
+        bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+
+        text += fmt_snprintf(text, sizeof("-xx"), dash ? "-%02x" : "%02x", uuid[i]);
+    }
+}

@@ -44,7 +44,7 @@ static void wire_write(struct session *s, int stream, const char *text, size_t l
 static void hear(void);
 
 /* The host's session. */
-static struct session wire_session = { .name = "wire", .write = wire_write };
+static struct session wire_session = { .write = wire_write };
 
 /* All that this file knows. */
 static struct {

@@ -233,10 +233,16 @@ void store_init(void)
 
 /* ---- for the control domain's other files ---- */
 
-long store_write(const char *path, const char *value)
+long store_printf(const char *value, const char *format, ...)
 {
-    long rc = store_change(&store, path, value);
+    char path[96];
+    va_list args;
+    long rc;
 
+    va_start(args, format);
+    fmt_vsnprintf(path, sizeof(path), format, args);
+    va_end(args);
+    rc = store_change(&store, path, value);
     loop_wake();
     return rc;
 }
@@ -257,11 +263,4 @@ long store_remove(const char *path)
 
     loop_wake();
     return rc;
-}
-
-const char *store_child(const char *path, unsigned int n)
-{
-    const struct store_node *node = store_find(store.tree.root, path);
-
-    return node && n < node->nr_children ? node->children[n]->name : NULL;
 }

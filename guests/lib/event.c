@@ -33,6 +33,18 @@ static bool pending_clear(evtchn_port_t port)
            bit;
 }
 
+/*
+ * What was pending before somebody handled it (binding to a port makes it so) was passed over by
+ * the scan, which took its selector bit: no further event would raise that.
+ */
+static void raise_again(evtchn_port_t port)
+{
+    if (event_pending(port) && !(shared->evtchn_mask[port / WORD_BITS] & bit_of(port))) {
+        event_mask(port);
+        event_unmask(port);
+    }
+}
+
 void event_handle(evtchn_port_t port, unsigned int vcpu, event_handler handler)
 {
     for (unsigned int v = 0; v < MAX_VCPUS; v++) {
@@ -41,6 +53,7 @@ void event_handle(evtchn_port_t port, unsigned int vcpu, event_handler handler)
     handlers[port] = handler;
     if (handler) {
         __atomic_fetch_or(&owned[vcpu][port / WORD_BITS], bit_of(port), __ATOMIC_SEQ_CST);
+        raise_again(port);
     }
 }
 

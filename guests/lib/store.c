@@ -380,19 +380,12 @@ static void serve_shutdown(void)
 /* A target in KiB; nonsense is none. */
 static void serve_memory(void)
 {
-    unsigned long kib = 0;
+    uint64_t kib;
     char text[24];
 
-    if (xs_read("memory/target", text, sizeof(text)) <= 0) {
-        return;
+    if (xs_read("memory/target", text, sizeof(text)) > 0 && uint_parse(text, &kib)) {
+        balloon_to(kib);
     }
-    for (const char *p = text; *p; p++) {
-        if (*p < '0' || *p > '9') {
-            return;
-        }
-        kib = kib * 10 + (unsigned long)(*p - '0');
-    }
-    balloon_to(kib);
 }
 
 bool vcpu_is_wanted(unsigned int vcpu)

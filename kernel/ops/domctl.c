@@ -305,6 +305,21 @@ static long op_settscinfo(struct domain *d, struct xen_domctl *op)
     }
 }
 
+static long op_get_cpu_policy(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+
+    (void)d;
+    p->nr_msrs = 0;
+    return cpu_policy_get((u64)p->leaves.p, &p->nr_leaves);
+}
+
+static long op_set_cpu_policy(struct domain *d, struct xen_domctl *op)
+{
+    (void)d;
+    return cpu_policy_set((u64)op->u.cpu_policy.leaves.p, op->u.cpu_policy.nr_leaves);
+}
+
 /* Nobody has access to hardware that could be passed on. */
 static long op_irq_permission(struct domain *d, struct xen_domctl *op)
 {
@@ -379,6 +394,8 @@ static const struct domctl_op {
     [XEN_DOMCTL_ioport_permission] = { .run = op_ioport_permission },
     [XEN_DOMCTL_setdebugging] = { .run = op_setdebugging },
     [XEN_DOMCTL_set_virq_handler] = { .run = op_set_virq_handler },
+    [XEN_DOMCTL_set_cpu_policy] = { .run = op_set_cpu_policy },
+    [XEN_DOMCTL_get_cpu_policy] = { .run = op_get_cpu_policy, .results = true },
     [XEN_DOMCTL_max_vcpus] = { .run = domctl_max_vcpus },
     [XEN_DOMCTL_getvcpuinfo] = { .run = domctl_getvcpuinfo, .results = true },
     [XEN_DOMCTL_getvcpucontext] = { .run = domctl_getvcpucontext },
@@ -419,8 +436,6 @@ static const struct domctl_op {
     [XEN_DOMCTL_getvcpuextstate] = { .error = EOPNOTSUPP },
     [XEN_DOMCTL_set_vcpu_msrs] = { .error = EOPNOTSUPP },
     [XEN_DOMCTL_get_vcpu_msrs] = { .error = EOPNOTSUPP },
-    [XEN_DOMCTL_set_cpu_policy] = { .error = EOPNOTSUPP },
-    [XEN_DOMCTL_get_cpu_policy] = { .error = EOPNOTSUPP },
 };
 
 static const struct domctl_op *find_operation(u32 cmd)

@@ -12,6 +12,15 @@
 /* domctl_vcpu.c: a set of CPUs for the caller, for HYPERVISOR_sysctl, too. 0 or -errno. */
 int mask_to_guest(const struct xenctl_bitmap *b, const struct cpumask *m);
 
+/*
+ * cpu_policy.c. The leaves go to the caller's array of *nr; without an array *nr is how many there
+ * can be. 0 or -errno.
+ */
+long cpu_policy_get(u64 leaves, u32 *nr);
+long cpu_policy_set(u64 leaves, u32 nr);
+#define CPU_FEATURE_WORDS 8u
+void cpu_feature_words(u32 words[CPU_FEATURE_WORDS]);
+
 typedef long domctl_fn(struct domain *d, struct xen_domctl *op);
 
 /* domctl_vcpu.c; the domctl lock is held. */

@@ -14,8 +14,8 @@
 
 #include "domctl.h"
 
-#define BITMAP_BYTES_MAX \
-    PAGE_SIZE /* a caller's buffer may be larger than what we fill, to a point */
+/* A caller's buffer may be larger than what we fill, to a point. */
+#define BITMAP_BYTES_MAX PAGE_SIZE
 
 static struct vcpu *vcpu_find(const struct domain *d, u32 id)
 {

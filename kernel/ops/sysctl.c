@@ -176,8 +176,6 @@ static long not_offered(u32 cmd)
         return -ENODEV;
     case XEN_SYSCTL_page_offline_op:
     case XEN_SYSCTL_coverage_op:
-    case XEN_SYSCTL_get_cpu_featureset:
-    case XEN_SYSCTL_get_cpu_policy:
         return -EOPNOTSUPP;
     default:
         return -ENOSYS;
@@ -207,7 +205,10 @@ static long dispatch(struct xen_sysctl *op)
         return 0;
     case XEN_SYSCTL_physinfo:
     case XEN_SYSCTL_cputopoinfo:
+    case XEN_SYSCTL_pcitopoinfo:
     case XEN_SYSCTL_numainfo:
+    case XEN_SYSCTL_get_cpu_featureset:
+    case XEN_SYSCTL_get_cpu_policy:
     case XEN_SYSCTL_getcpuinfo:
     case XEN_SYSCTL_availheap:
         return sysctl_info(op);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HYPERVISOR_sysctl, what only asks about the machine: its CPUs and how they are laid out, memory,
- * idle time. Memory is one node. Takes no locks of its own.
+ * HYPERVISOR_sysctl, what only asks about the machine: its CPUs, how they are laid out and what
+ * they can do, memory, idle time. Memory is one node. Takes no locks of its own.
  */
 #include <tarn/boot_info.h>
 #include <tarn/domain.h>
@@ -10,13 +10,14 @@
 #include <tarn/hypercall.h>
 #include <tarn/pcpu.h>
 #include <tarn/time.h>
-#include <x86/asm.h>
-#include <x86/cpufeature.h>
 #include <x86/frames.h>
 
 #include <xen/sysctl.h>
 
+#include "domctl.h"
+
 #define DISTANCE_LOCAL 10u
+#define DEVICES_MAX 65536u /* looked at in one call: a bus, device and function each */
 
 static u64 ram_pages(void)
 {
@@ -28,26 +29,6 @@ static u64 ram_pages(void)
         n += r->type == BOOT_RAM ? (r->end - r->start) >> PAGE_SHIFT : 0;
     }
     return n;
-}
-
-/* The words of CPUID that the interface shows, in its order. */
-static void hw_caps(u32 cap[8])
-{
-    enum { EAX, EBX, ECX, EDX };
-    static const struct {
-        u32 leaf;
-        u8 sub, reg;
-    } word[8] = { { 1, 0, EDX },   { 1, 0, ECX }, { 0x80000001, 0, EDX }, { 0x80000001, 0, ECX },
-                  { 0xd, 1, EAX }, { 7, 0, EBX }, { 7, 0, ECX },          { 0x80000007, 0, EDX } };
-
-    for (u32 i = 0; i < 8; i++) {
-        u32 leaf = word[i].leaf, out[4] = { 0 };
-
-        if (leaf <= (leaf >> 31 ? cpu_features.max_ext_leaf : cpu_features.max_leaf)) {
-            cpuid(leaf, word[i].sub, out);
-        }
-        cap[i] = out[word[i].reg];
-    }
 }
 
 static void physinfo(struct xen_sysctl_physinfo *p)
@@ -66,7 +47,7 @@ static void physinfo(struct xen_sysctl_physinfo *p)
         .free_pages = heap_free_frames(),
         .max_mfn = nr_frames - 1,
     };
-    hw_caps(p->hw_cap);
+    cpu_feature_words(p->hw_cap);
 }
 
 static long cputopoinfo(struct xen_sysctl_cputopoinfo *c)
@@ -86,6 +67,23 @@ static long cputopoinfo(struct xen_sysctl_cputopoinfo *c)
         }
     }
     c->num_cpus = n;
+    return 0;
+}
+
+/* No device was made known to us. */
+static long pcitopoinfo(struct xen_sysctl_pcitopoinfo *p)
+{
+    const u32 node = XEN_INVALID_DEV;
+
+    if (!p->devs.p || !p->nodes.p) {
+        return -EINVAL;
+    }
+    p->num_devs = MIN(p->num_devs, DEVICES_MAX);
+    for (u32 i = 0; i < p->num_devs; i++) {
+        if (copy_to_guest((u64)(p->nodes.p + i), &node, sizeof(node))) {
+            return -EFAULT;
+        }
+    }
     return 0;
 }
 
@@ -125,6 +123,36 @@ static long getcpuinfo(struct xen_sysctl_getcpuinfo *c)
     return 0;
 }
 
+static long get_cpu_featureset(struct xen_sysctl_cpu_featureset *f)
+{
+    u32 words[CPU_FEATURE_WORDS], n = MIN(f->nr_features, CPU_FEATURE_WORDS);
+    bool all = f->nr_features >= CPU_FEATURE_WORDS || !f->features.p;
+
+    if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max) {
+        return -EINVAL;
+    }
+    cpu_feature_words(words);
+    f->nr_features = f->features.p ? n : CPU_FEATURE_WORDS;
+    if (f->features.p && copy_to_guest((u64)f->features.p, words, n * sizeof(words[0]))) {
+        return -EFAULT;
+    }
+    return all ? 0 : -ENOBUFS;
+}
+
+/* The policies are those of raw CPUs and of this one, and of guests with and without HVM. */
+static long get_cpu_policy(struct xen_sysctl_cpu_policy *p)
+{
+    if (p->index > XEN_SYSCTL_cpu_policy_hvm_default || p->_rsvd) {
+        return -EINVAL;
+    }
+    if (p->index == XEN_SYSCTL_cpu_policy_hvm_max ||
+        p->index == XEN_SYSCTL_cpu_policy_hvm_default) {
+        return -EOPNOTSUPP;
+    }
+    p->nr_msrs = 0;
+    return cpu_policy_get((u64)p->leaves.p, &p->nr_leaves);
+}
+
 /* Free memory isn't counted by address: a range that can hold some of it is said to hold all. */
 static void availheap(struct xen_sysctl_availheap *h)
 {
@@ -145,8 +173,14 @@ long sysctl_info(struct xen_sysctl *op)
         return cputopoinfo(&op->u.cputopoinfo);
     case XEN_SYSCTL_numainfo:
         return numainfo(&op->u.numainfo);
+    case XEN_SYSCTL_pcitopoinfo:
+        return pcitopoinfo(&op->u.pcitopoinfo);
     case XEN_SYSCTL_getcpuinfo:
         return getcpuinfo(&op->u.getcpuinfo);
+    case XEN_SYSCTL_get_cpu_featureset:
+        return get_cpu_featureset(&op->u.cpu_featureset);
+    case XEN_SYSCTL_get_cpu_policy:
+        return get_cpu_policy(&op->u.cpu_policy);
     default:
         availheap(&op->u.availheap);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* HYPERVISOR_xen_version: who we are. The ABI is that of Xen 4.17; the extra version says that it's
  * tarn. */
+#include <tarn/boot_info.h>
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -65,6 +66,8 @@ static long platform_parameters(u64 arg)
     return put(arg, &p, sizeof(p));
 }
 
+char boot_cmdline[sizeof(xen_commandline_t)];
+
 long do_xen_version(u64 cmd, u64 arg)
 {
     switch (cmd) {
@@ -87,7 +90,8 @@ long do_xen_version(u64 cmd, u64 arg)
     case XENVER_guest_handle:
         return guest_handle(arg);
     case XENVER_commandline:
-        return put_text(arg, "", sizeof(xen_commandline_t));
+        return put_text(arg, current->domain->privileged ? boot_cmdline : "<denied>",
+                        sizeof(xen_commandline_t));
     default:
         return -ENOSYS;
     }

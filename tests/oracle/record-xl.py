@@ -72,7 +72,6 @@ while read -r line; do
     echo "s|$status"
 done </commands
 echo "xl: end"
-[ -e /shell ] && setsid sh -c 'exec sh -l </dev/hvc0 >/dev/hvc0 2>&1'
 poweroff -f
 """
 
@@ -108,7 +107,7 @@ def libraries(root, binaries):
     return found
 
 
-def initramfs(root, commands, shell):
+def initramfs(root, commands):
     """A `newc` archive of all that."""
     entry, reg, folder = linux.cpio_entry, stat.S_IFREG, stat.S_IFDIR | 0o755
     binaries = {name: root / path for name, path in BINARIES.items()}
@@ -122,8 +121,6 @@ def initramfs(root, commands, shell):
               entry("bin/busybox", reg | 0o755, next(root.glob("**/bin/busybox")).read_bytes()),
               entry("lib64/ld-linux-x86-64.so.2", reg | 0o755,
                     pathlib.Path("/lib64/ld-linux-x86-64.so.2").read_bytes())]
-    if shell:
-        parts.append(entry("shell", reg | 0o644))
     for name, path in binaries.items():
         parts.append(entry(f"bin/{name}", reg | 0o755, path.read_bytes()))
     for name, path in libraries(root, binaries.values()).items():
@@ -137,14 +134,14 @@ def initramfs(root, commands, shell):
     return b"".join(parts + [entry("TRAILER!!!", 0)])
 
 
-def command(hypervisor, smp, kernel, archive, options):
+def command(smp, kernel, archive, options):
     """QEMU's command line."""
     words = "earlyprintk=xen console=hvc0 panic=1 quiet"
     append = (f"dom0_mem={options.dom0_mem} dom0_max_vcpus=1 loglvl=warning guest_loglvl=error console=com1 "
               f"noreboot sched=credit {options.append}").strip()
     return [linux.QEMU, "-accel", "tcg,thread=multi", "-cpu", options.cpu, "-smp", smp, "-m", options.memory,
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-device", "isa-debug-exit",
-            "-kernel", str(linux.hypervisor(hypervisor)), "-append", append,
+            "-kernel", str(linux.hypervisor(options.hypervisor)), "-append", append,
             "-initrd", f"{linux.quote(kernel)} {words},{linux.quote(archive)}"]
 
 
@@ -172,21 +169,27 @@ def watch(qemu, deadline, verbose):
 
 
 def kept(lines):
-    """What is kept of a machine's lines: commands, what they print, and statuses."""
-    return [line for line in lines if re.match(r"(\$ |[oe]\||s\|)", line)]
+    """What is kept of a machine's lines: commands, what they print but for Xen's log, and statuses."""
+    return [line for line in lines if re.match(r"(\$ |[oe]\|(?!\(XEN\) )|s\|)", line)]
 
 
-def record(name, hypervisor, kernel, options):
+def boot(commands, smp, kernel, options):
+    """Runs the lines of a script; what the machine said, and whether all of them were run."""
+    with tempfile.TemporaryDirectory(prefix="xl-") as directory:
+        archive = pathlib.Path(directory) / "initramfs"
+        archive.write_bytes(initramfs(CACHE / "root", commands))
+        with subprocess.Popen(command(smp, kernel, archive, options), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu:
+            try:
+                return watch(qemu, time.monotonic() + options.timeout, options.verbose)
+            finally:
+                qemu.kill()
+
+
+def record(name, kernel, options):
     script, smp = RUNS[name]
-    root = CACHE / "root"
-    archive = CACHE / "initramfs"
-    archive.write_bytes(initramfs(root, (SCRIPTS / script).read_text(), False))
-    with subprocess.Popen(command(hypervisor, smp, kernel, archive, options), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu:
-        try:
-            lines, good = watch(qemu, time.monotonic() + options.timeout, options.verbose)
-        finally:
-            qemu.kill()
+    hypervisor = options.hypervisor
+    lines, good = boot((SCRIPTS / script).read_text(), smp, kernel, options)
     if hypervisor == "xen" and good:
         (SCRIPTS / f"{name}.txt").write_text("\n".join(kept(lines)) + "\n")
     (CACHE / f"{hypervisor}-{name}.log").write_text("\n".join(lines) + "\n")
@@ -198,6 +201,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", help=f"which of: {' '.join(RUNS)} (default: all)")
     parser.add_argument("--hypervisor", choices=["xen", "tarn"], default="xen")
+    parser.add_argument("--script", help="run this file's lines and keep nothing")
+    parser.add_argument("--smp", default="4", help="QEMU's -smp for --script")
     parser.add_argument("--timeout", type=float, default=300, help="seconds for a boot")
     parser.add_argument("--memory", default="1024", help="of the machine, MiB")
     parser.add_argument("--dom0-mem", default="512M")
@@ -209,7 +214,11 @@ def main():
         CACHE.mkdir(parents=True, exist_ok=True)
         kernel, _ = linux.prepare()
         unpack()
-        results = [record(name, options.hypervisor, kernel, options) for name in options.runs or RUNS]
+        if options.script:
+            options.verbose = True
+            _, good = boot(pathlib.Path(options.script).read_text(), options.smp, kernel, options)
+            return 0 if good else 1
+        results = [record(name, kernel, options) for name in options.runs or RUNS]
     except linux.Skip as reason:
         print(f"xl: skipped: {reason}")
         return 0

@@ -42,7 +42,9 @@ RUNS = {
     "xen-dom0": ("xen", True, 1, 1),
     "xen-dom0-2": ("xen", True, 2, 2),
 }
-DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0"]
+# Domains that the control domain makes: see linuxcontrol.py.
+CONTROL = ["control", "control-icount"]
+DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0", "control"]
 
 # The early console, which is the hypercall console_io, is all that a domU has; printk.devkmsg lets
 # init write as much as it likes.
@@ -350,16 +352,30 @@ def boot(name, kernel, archive, options):
     return good
 
 
+def by_control(name, kernel):
+    """The steps of linuxcontrol.py; True when all were good."""
+    os.environ["TARN_BUILD"] = str(OUT)
+    import linuxcontrol  # pylint: disable=import-outside-toplevel
+    folder = OUT / "linux/control"
+    folder.mkdir(exist_ok=True)
+    archive = folder / "initramfs"
+    archive.write_bytes(linuxcontrol.initramfs(cpio_entry, (OUT / "linux/busybox").read_bytes()))
+    start = time.monotonic()
+    good = linuxcontrol.run(kernel, archive, folder / "linux.cfg", name == "control-icount")
+    print(f"linux: {name}: {'ok' if good else 'FAILED'} after {time.monotonic() - start:.0f} s", flush=True)
+    return good
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", help=f"which of: {' '.join(RUNS)} (default: {' '.join(DEFAULT)})")
+    parser.add_argument("runs", nargs="*", help=f"which of: {' '.join([*RUNS, *CONTROL])} (default: {' '.join(DEFAULT)})")
     parser.add_argument("--shell", action="store_true", help="a shell in domain 0 of tarn; exit ends")
     parser.add_argument("--repeat", type=int, default=1, help="boot each that often")
     parser.add_argument("--timeout", type=float, default=180, help="seconds for a boot")
     parser.add_argument("--tail", type=int, default=15, help="lines to show of a boot that failed")
     parser.add_argument("-v", "--verbose", action="store_true", help="print the serial line")
     options = parser.parse_args()
-    unknown = [name for name in options.runs if name not in RUNS]
+    unknown = [name for name in options.runs if name not in [*RUNS, *CONTROL]]
     if unknown:
         parser.error(f"no such run: {' '.join(unknown)}")
     return options
@@ -377,7 +393,7 @@ def main():
     bad = good = 0
     for name in (options.runs or DEFAULT) * options.repeat:
         try:
-            ok = boot(name, kernel, archive, options)
+            ok = by_control(name, kernel) if name in CONTROL else boot(name, kernel, archive, options)
         except Skip as reason:
             print(f"linux: {name}: skipped: {reason}")
             continue

@@ -72,7 +72,7 @@ def test_bad_dom0(boot, tmp_path):
 @pytest.mark.parametrize("memory,reason", [(1, "too large: it needs 4096 KiB of memory, and has 1024 KiB"),
                                            (4096, "not enough free memory")])
 def test_memory_that_does_not_fit(boot, memory, reason):
-    machine = boot(modules=["hello", f"hello name=misfit memory={memory}", "hello name=good memory=8"])
+    machine = boot(modules=["hello linger=2", f"hello name=misfit memory={memory}", "hello name=good memory=8"])
     refused(machine, 1, "misfit", reason)
     machine.expect_lines([r"^hello: ok\n", r"\(d2\) hello: ok\n"])
     # what nobody got is dom0's

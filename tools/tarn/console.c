@@ -17,7 +17,7 @@
 #define LEAVE 0x1d /* ^] */
 #define QUICK 10   /* ms between questions while something happens */
 #define SLOW 200
-#define LINGER 300 /* ms that domain 0's answer may take after the end of our input */
+#define LINGER 300 /* ms that an answer may take after the end of our input */
 
 static struct termios cooked;
 static bool is_raw;
@@ -179,12 +179,13 @@ static bool wait_for_keys(struct console *c, uint64_t ms)
 static int domain_console(const struct machine *m, const char *domain)
 {
     struct console c = { .machine = m, .domain = domain, .position = UINT64_MAX };
-    bool first = true, more = true;
-    uint64_t pause = QUICK;
+    bool first = true, more = true, typed_any = false;
+    uint64_t pause = QUICK, end = 0;
 
     for (; !caught_signal; first = false) {
         bool typed = c.nr_keys > 0;
 
+        typed_any |= typed;
         c.shown = 0;
         if (!ask(&c, first)) {
             make_cooked();
@@ -194,7 +195,10 @@ static int domain_console(const struct machine *m, const char *domain)
         if (first) {
             make_raw(domain);
         }
-        if (!more && !c.nr_keys && !c.shown) {
+        if (typed || c.shown) {
+            end = now_ms() + (typed_any ? LINGER : 0);
+        }
+        if (!more && !c.nr_keys && !c.shown && now_ms() >= end) {
             break;
         }
         pause = typed || c.shown ? QUICK : pause * 2 > SLOW ? SLOW : pause * 2;

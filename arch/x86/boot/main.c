@@ -72,6 +72,7 @@ static void read_boot_info(u32 magic, paddr_t addr)
     options_parse(boot_info_args(&boot_info, boot_info.cmdline), NULL, NULL);
     console_start();
     options_parse(boot_info_args(&boot_info, boot_info.cmdline), report_option, NULL);
+    str_copy(boot_cmdline, boot_info_args(&boot_info, boot_info.cmdline), sizeof(boot_cmdline));
 }
 
 /* The APIC may still be off: CPUID knows its id. */
@@ -137,6 +138,7 @@ static const struct sched_ops *policy(void)
 static __noreturn void boot_on_own_stack(void)
 {
     desc_load(this_pcpu());
+    console_ring_grow(); /* the ring's news are told through this_pcpu() */
     cpu_setup();
     tsc_init(&acpi);
     lapic_init(&acpi);
@@ -168,8 +170,7 @@ void boot_main(u32 magic, paddr_t addr)
     cpu_features_init();
     frames_init(&boot_info); /* frame table, M2P, heap */
     paging_init(&boot_info); /* our own tables, W^X */
-    console_ring_grow();
-    traps_init(); /* IDT */
+    traps_init();            /* IDT */
     acpi_parse(map_firmware, boot_info.rsdp, &acpi, report);
     power_init(&acpi);
     read_topology();

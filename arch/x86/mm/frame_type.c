@@ -29,9 +29,8 @@
     (PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_AVAIL | PTE_AVAIL_HIGH | PTE_NX | PTE_ADDR)
 #define CACHE_BITS (PTE_PWT | PTE_PCD | PTE_PS) /* PS is PAT in an L1 entry */
 #define TABLES_PER_CALL 256                     /* bounds how long a hypercall may validate */
-#define FRAMES_PER_LOOK                                                      \
-    32 /* that a dying domain gives up between two looks at what else is due \
-        */
+/* That a dying domain gives up between two looks at what else is due. */
+#define FRAMES_PER_LOOK 32
 
 int frame_get(mfn_t mfn, const struct domain *d)
 {
@@ -63,7 +62,6 @@ void frame_put(mfn_t mfn)
 
     ASSERT((old & FRAME_REF_MASK) != 0);
     if ((old & ~FRAME_FOREIGN) == 1) {
-        frame_flush_foreign(f);
         frame_release(f);
     }
 }
@@ -468,6 +466,7 @@ bool domain_relinquish_frames(struct domain *d)
             mmu_unlock(d);
         }
         domain_free_frame(d, MFN(f));
+        frame_put(MFN(f));
         if (++done % FRAMES_PER_LOOK == 0 && hypercall_should_yield()) {
             return false;
         }
@@ -475,14 +474,16 @@ bool domain_relinquish_frames(struct domain *d)
     return mmu_settle(d);
 }
 
-/* The domain is gone; a mapping that somebody has may stay. */
+/* The domain is gone; a mapping that somebody has may stay. The guest may have given the frame back
+ * as if it were its own: then that reference went with it. */
 void unshare_frame(mfn_t mfn)
 {
     struct frame *f = mfn_to_frame(mfn);
 
     f->node.tag = DOMID_XEN;
     frame_put_type(mfn);
-    atomic_fetch_and(&f->ref, ~FRAME_ALLOCATED);
-    frame_put(mfn);
+    if (atomic_fetch_and(&f->ref, ~FRAME_ALLOCATED) & FRAME_ALLOCATED) {
+        frame_put(mfn);
+    }
     frame_put(mfn);
 }

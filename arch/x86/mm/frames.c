@@ -382,20 +382,23 @@ void domain_return_frame(mfn_t mfn)
     atomic_fetch_or(&mfn_to_frame(mfn)->ref, FRAME_ALLOCATED | 1);
 }
 
-/* The next frame that a dying domain is to give up; BUDDY_NIL: that was all. What is still in use
- * elsewhere stays on held_list. */
+/*
+ * The next frame that a dying domain is to give up, referenced; BUDDY_NIL: that was all. What is
+ * still in use elsewhere stays on held_list. One that is just being released leaves by itself.
+ */
 u32 domain_next_to_give_up(struct domain *d)
 {
+    bool held = false;
     u32 f;
 
     spin_lock(&d->page_lock);
-    f = d->page_list;
-    if (f != BUDDY_NIL) {
+    while (!held && (f = d->page_list) != BUDDY_NIL) {
         list_remove(&d->page_list, f);
         list_insert(&d->held_list, f);
+        held = frame_get(MFN(f), d) == 0;
     }
     spin_unlock(&d->page_lock);
-    return f;
+    return held ? f : BUDDY_NIL;
 }
 
 /* The last reference of a domain's frame went (frame_put): it leaves the domain. */
@@ -406,6 +409,7 @@ void frame_release(struct frame *f)
     bool empty;
 
     ASSERT((f->type & FT_COUNT) == 0);
+    frame_flush_foreign(f);
     m2p[n] = INVALID_M2P;
     f->type = FT_NONE;
     f->ref = 0;

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The builder of boot-time domains: memory, image, start of day, as Xen lays them out
- * (public/xen.h, "Start-of-day memory layout"). From VIRT_BASE up: image, [initrd], [p2m],
- * start_info, [xenstore page, console page], page tables, stack; mapped to a 4 MiB boundary with at
- * least 512 KiB to spare. With INIT_P2M the p2m has tables of its own; with MOD_START_PFN the
- * initrd isn't mapped. The tables are checked by frame_type.c like a guest's.
+ * The builder of boot-time domains: memory, image, start of day, laid out by pv_layout.c. The
+ * tables are checked by frame_type.c like a guest's.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
-#include <tarn/elf.h>
 #include <tarn/errno.h>
 #include <tarn/page.h>
+#include <tarn/pv_layout.h>
 #include <x86/frames.h>
 #include <x86/pv.h>
 #include <xen/event_channel.h>
 
-#define PAGES(bytes) (((bytes) + PAGE_SIZE - 1) >> PAGE_SHIFT)
-#define SPARE (512UL << 10)
-#define MAP_ALIGN (4UL << 20)
 #define CONSOLE_INFO_OFFSET 0x490 /* in dom0's start_info page, behind struct start_info */
 #define CONSOLE_INFO_SIZE 0x28
 
@@ -33,10 +27,7 @@ struct build {
     u64 nr_pages;
     u64 *mfns; /* of the p2m's pages, which hold all the others */
     u32 mfns_order;
-    u64 base; /* VIRT_BASE: the virtual address of pfn 0 */
-    /* pfns */
-    u64 initrd, p2m, start_info, store, console, tables, stack, end, first_extra, next_extra;
-    u64 nr_tables, nr_p2m_pages;
+    struct pv_layout l;
     mfn_t l4;
     char why[96];
 };
@@ -56,7 +47,7 @@ static void *pfn_virt(struct build *b, u64 pfn)
 
 static u64 va_to_pfn(const struct build *b, u64 va)
 {
-    return (va - b->base) >> PAGE_SHIFT;
+    return (va - b->l.base) >> PAGE_SHIFT;
 }
 
 /* Copy to the guest's virtual address. */
@@ -114,7 +105,7 @@ static void take_p2m_page(struct build *b, u64 i, u64 mfn)
 /* pfns are given in order, but those of the p2m itself are known already. */
 static void take_page(struct build *b, u64 i, u64 mfn)
 {
-    u64 pfn = i < b->p2m ? i : i + b->nr_p2m_pages;
+    u64 pfn = i < b->l.p2m ? i : i + b->l.nr_p2m;
 
     *p2m_slot(b, pfn) = mfn;
     m2p[mfn] = pfn;
@@ -122,102 +113,21 @@ static void take_page(struct build *b, u64 i, u64 mfn)
 
 static const char *give_memory(struct build *b)
 {
-    while (PAGE_SIZE << b->mfns_order < b->nr_p2m_pages * 8) {
+    while (PAGE_SIZE << b->mfns_order < b->l.nr_p2m * 8) {
         b->mfns_order++;
     }
     b->mfns = pages_alloc(b->mfns_order);
     if (!b->mfns) {
         return "no memory for the builder";
     }
-    if (!alloc_memory(b, b->nr_p2m_pages, take_p2m_page)) {
+    if (!alloc_memory(b, b->l.nr_p2m, take_p2m_page)) {
         return "not enough free memory";
     }
-    for (u64 i = 0; i < b->nr_p2m_pages; i++) {
-        *p2m_slot(b, b->p2m + i) = b->mfns[i];
-        m2p[b->mfns[i]] = b->p2m + i;
+    for (u64 i = 0; i < b->l.nr_p2m; i++) {
+        *p2m_slot(b, b->l.p2m + i) = b->mfns[i];
+        m2p[b->mfns[i]] = b->l.p2m + i;
     }
-    return alloc_memory(b, b->nr_pages - b->nr_p2m_pages, take_page) ? NULL
-                                                                     : "not enough free memory";
-}
-
-/* ---- Layout ---- */
-
-/* Tables that map [va, va + len): one each for what it spans at levels 1 to 3. */
-static u64 tables_for(u64 va, u64 len, u32 levels)
-{
-    u64 n = 0;
-
-    for (u32 l = 1; l <= levels; l++) {
-        u64 span = 1UL << (12 + 9 * l);
-
-        n += (ALIGN_UP(va + len, span) - ALIGN_DOWN(va, span)) / span;
-    }
-    return n;
-}
-
-static u64 take_pages(u64 *next, u64 n)
-{
-    u64 pfn = *next;
-
-    *next += n;
-    return pfn;
-}
-
-/* The tables' number depends on what is mapped, which depends on their number. */
-static void lay_out_tables(struct build *b, u64 next)
-{
-    u64 n = 0, want = 4, end = 0;
-
-    while (n != want) {
-        n = want;
-        end = ALIGN_UP(b->base + ((next + n + 1) << PAGE_SHIFT) + SPARE, MAP_ALIGN);
-        want = 1 + tables_for(b->base, end - b->base, 3);
-    }
-    b->nr_tables = n;
-    b->tables = take_pages(&next, n);
-    b->stack = take_pages(&next, 1);
-    b->end = (end - b->base) >> PAGE_SHIFT;
-}
-
-static const char *lay_out(struct build *b)
-{
-    u64 initrd_pages = PAGES(b->img->initrd_size), next = PAGES(b->elf.kend - b->base);
-    bool initrd_apart = b->elf.mod_start_pfn && initrd_pages;
-
-    b->nr_p2m_pages = PAGES(b->nr_pages * 8);
-    if (!initrd_apart) {
-        b->initrd = take_pages(&next, initrd_pages);
-    }
-    if (!b->elf.has_init_p2m) {
-        b->p2m = take_pages(&next, b->nr_p2m_pages);
-    }
-    b->start_info = take_pages(&next, 1);
-    if (!b->d->privileged) {
-        b->store = take_pages(&next, 1);
-        b->console = take_pages(&next, 1);
-    }
-    lay_out_tables(b, next);
-
-    next = b->end;
-    if (initrd_apart) {
-        b->initrd = take_pages(&next, initrd_pages);
-    }
-    if (b->elf.has_init_p2m) {
-        b->p2m = take_pages(&next, b->nr_p2m_pages);
-        b->next_extra = next;
-        next += tables_for(b->elf.init_p2m, b->nr_p2m_pages << PAGE_SHIFT, 3);
-    }
-    b->first_extra = b->next_extra;
-    if (next > b->nr_pages) {
-        fmt_snprintf(b->why, sizeof(b->why),
-                     "too large: it needs %lu KiB of memory, and has %lu KiB", next * 4,
-                     b->nr_pages * 4);
-        return b->why;
-    }
-    if (!guest_range_ok(b->base, b->end << PAGE_SHIFT)) {
-        return "its addresses overlap the hypervisor's";
-    }
-    return NULL;
+    return alloc_memory(b, b->nr_pages - b->l.nr_p2m, take_page) ? NULL : "not enough free memory";
 }
 
 /* ---- Page tables ---- */
@@ -240,32 +150,34 @@ static u64 *pt_entry(struct build *b, u64 va, u32 level, u64 *next)
 
 static bool is_table_pfn(const struct build *b, u64 pfn)
 {
-    return (pfn >= b->tables && pfn < b->tables + b->nr_tables) ||
-           (pfn >= b->first_extra && pfn < b->next_extra);
+    return pfn >= b->l.tables && pfn < b->l.tables + b->l.nr_tables;
 }
 
 static void map_initial_region(struct build *b)
 {
-    u64 next = b->tables + 1;
+    u64 next = b->l.tables + 1;
     u64 *e = NULL;
 
-    b->l4 = MFN(*p2m_slot(b, b->tables));
-    for (u64 pfn = 0; pfn < b->end; pfn++) {
-        u64 va = b->base + (pfn << PAGE_SHIFT);
+    b->l4 = MFN(*p2m_slot(b, b->l.tables));
+    for (u64 pfn = 0; pfn < b->l.end; pfn++) {
+        u64 va = b->l.base + (pfn << PAGE_SHIFT);
 
         e = e && pt_index(va, 1) ? e + 1 : pt_entry(b, va, 1, &next);
         *e = mfn_to_paddr(MFN(*p2m_slot(b, pfn))) | (is_table_pfn(b, pfn) ? BUILD_RO : BUILD_RW);
     }
-    ASSERT(next == b->tables + b->nr_tables);
+    ASSERT(next == b->l.tables + b->l.nr_tables);
 }
 
 static void map_p2m(struct build *b)
 {
-    for (u64 i = 0; i < b->nr_p2m_pages; i++) {
-        u64 *e = pt_entry(b, b->elf.init_p2m + (i << PAGE_SHIFT), 1, &b->next_extra);
+    u64 next = b->l.extra;
 
-        *e = mfn_to_paddr(MFN(*p2m_slot(b, b->p2m + i))) | BUILD_RW;
+    for (u64 i = 0; i < b->l.nr_p2m; i++) {
+        u64 *e = pt_entry(b, b->l.p2m_va + (i << PAGE_SHIFT), 1, &next);
+
+        *e = mfn_to_paddr(MFN(*p2m_slot(b, b->l.p2m + i))) | BUILD_RW;
     }
+    b->l.nr_extra = next - b->l.extra; /* without those that the two regions share */
 }
 
 /* ---- Contents ---- */
@@ -277,7 +189,7 @@ static void load_image(struct build *b)
 
         put(b, s->vaddr, (const u8 *)b->img->kernel + s->offset, s->filesz);
     }
-    put(b, b->base + (b->initrd << PAGE_SHIFT), b->img->initrd, b->img->initrd_size);
+    put(b, b->l.base + (b->l.initrd << PAGE_SHIFT), b->img->initrd, b->img->initrd_size);
 }
 
 /* push rcx; push r11; mov eax, nr; syscall; pop r11; pop rcx; ret. iret is jumped to, and doesn't
@@ -303,22 +215,21 @@ void hypercall_page_fill(void *where)
 
 static void fill_start_info(struct build *b)
 {
-    struct start_info *si = pfn_virt(b, b->start_info);
-    bool p2m_apart = b->elf.has_init_p2m;
+    struct start_info *si = pfn_virt(b, b->l.start_info);
 
     str_copy(si->magic,
              b->d->privileged && b->elf.pae_mode[0] == 'y' ? "xen-3.0-x86_64p" : "xen-3.0-x86_64",
              sizeof(si->magic));
     si->nr_pages = b->nr_pages;
     si->shared_info = mfn_to_paddr(b->d->shared_mfn);
-    si->pt_base = b->base + (b->tables << PAGE_SHIFT);
-    si->nr_pt_frames = b->nr_tables;
-    si->mfn_list = p2m_apart ? b->elf.init_p2m : b->base + (b->p2m << PAGE_SHIFT);
-    si->first_p2m_pfn = p2m_apart ? b->p2m : b->end;
-    si->nr_p2m_frames = p2m_apart ? b->next_extra - b->p2m : 0;
+    si->pt_base = b->l.base + (b->l.tables << PAGE_SHIFT);
+    si->nr_pt_frames = b->l.nr_tables;
+    si->mfn_list = b->l.p2m_va;
+    si->first_p2m_pfn = b->l.p2m_apart ? b->l.p2m : b->l.end;
+    si->nr_p2m_frames = b->l.p2m_apart ? b->l.extra + b->l.nr_extra - b->l.p2m : 0;
     if (b->img->initrd_size) {
-        si->flags |= b->elf.mod_start_pfn ? SIF_MOD_START_PFN : 0;
-        si->mod_start = b->elf.mod_start_pfn ? b->initrd : b->base + (b->initrd << PAGE_SHIFT);
+        si->flags |= b->l.initrd_apart ? SIF_MOD_START_PFN : 0;
+        si->mod_start = b->l.initrd_va;
         si->mod_len = b->img->initrd_size;
     }
     if (b->d->privileged) {
@@ -329,8 +240,8 @@ static void fill_start_info(struct build *b)
         ((struct dom0_vga_console_info *)((u8 *)si + CONSOLE_INFO_OFFSET))->video_type =
             XEN_VGATYPE_TEXT_MODE_3;
     } else {
-        si->store_mfn = *p2m_slot(b, b->store);
-        si->console.domU.mfn = *p2m_slot(b, b->console);
+        si->store_mfn = *p2m_slot(b, b->l.store);
+        si->console.domU.mfn = *p2m_slot(b, b->l.console);
     }
     str_copy((char *)si->cmd_line, b->img->cmdline, sizeof(si->cmd_line));
 }
@@ -342,7 +253,7 @@ static const char *start_vcpu0(struct build *b)
     int rc;
 
     mmu_lock(b->d);
-    b->d->arch.validation_budget = (u32)(b->nr_tables + b->next_extra - b->first_extra);
+    b->d->arch.validation_budget = (u32)(b->l.nr_tables + b->l.nr_extra);
     rc = frame_get_and_type(b->l4, FT_L4, b->d);
     if (rc == 0) {
         /* As on Xen the first table is pinned: a guest that moves to others unpins it. */
@@ -357,8 +268,8 @@ static const char *start_vcpu0(struct build *b)
     v->arch.cr3 = mfn_to_paddr(b->l4);
     v->initialised = true;
     r->rip = b->elf.entry;
-    r->rsp = b->base + ((b->stack + 1) << PAGE_SHIFT);
-    r->rsi = b->base + (b->start_info << PAGE_SHIFT);
+    r->rsp = b->l.base + ((b->l.stack + 1) << PAGE_SHIFT);
+    r->rsi = b->l.base + (b->l.start_info << PAGE_SHIFT);
     r->cs = SEL_FLAT_CS64;
     r->ss = SEL_FLAT_SS;
     r->rflags = X86_IF | X86_ALWAYS;
@@ -370,14 +281,15 @@ static const char *build(struct build *b)
     const char *why = elf_parse(b->img->kernel, b->img->kernel_size, &b->elf, b->why,
                                 sizeof(b->why));
 
-    b->base = ALIGN_DOWN(b->elf.virt_base, PAGE_SIZE);
-    why = why ? why : lay_out(b);
+    why = why ? why
+              : pv_layout_make(&b->elf, b->nr_pages, b->img->initrd_size, !b->d->privileged, &b->l,
+                               b->why, sizeof(b->why));
     why = why ? why : give_memory(b);
     if (why) {
         return why;
     }
     map_initial_region(b);
-    if (b->elf.has_init_p2m) {
+    if (b->l.p2m_apart) {
         map_p2m(b);
     }
     load_image(b);

@@ -36,13 +36,16 @@ xl vcpu-pin -f smp 0 2
 xl vcpu-list smp
 xl vcpu-pin smp 0 2
 xl -N vcpu-pin smp 0 3
+xl -N vcpu-pin smp 0 - 1
+xl -N vcpu-pin smp all 1,3 2
+xl vcpu-list smp
 xl sched-credit -d smp
 xl sched-credit -d smp -w 512
 xl sched-credit -d smp -c 150
 xl sched-credit -d smp
 xl sched-credit -d smp -w
 xl sched-credit -d smp -c
-xl sched-credit -d smp -w=300 -c=0
+xl sched-credit -d smp -w 300 -c 0
 xl sched-credit
 xl sched-credit -s -t 10
 xl sched-credit -s -r 500
@@ -50,14 +53,11 @@ xl sched-credit -s
 xl sched-credit -p Pool-0
 xl sched-credit -p Pool-0 -s
 xl sched-credit -s -t 30 -r 1000
-xl mem-set smp 12m
 xl mem-max smp 32m
 xl uptime
 xl uptime smp
-xl shutdown other
 xl shutdown -w other
 xl list
-xl reboot smp
 xl destroy smp
 xl destroy other
 xl list
@@ -69,16 +69,11 @@ xl vcpu-list hello
 xl pause hello
 xl unpause hello
 xl destroy hello
-xl create hello.cfg 'name="x1"' 'name="x2"'
-xl list
-xl destroy x1
-xl destroy x2
 xl debug-keys h
 xl debug-keys r
 xl dmesg -c
 xl dmesg
-xl top -b
-xl -N create hello.cfg
+xl -N create hello.cfg 'cpus="0-1"' 'cpus_soft="0"' cpu_weight=512 cap=50 vcpus=2 maxvcpus=3 'on_poweroff="preserve"' 'on_crash="restart"' 'pool="Pool-0"'
 xl create -n hello.cfg
 xl create -q -p hello.cfg
 xl create hello.cfg

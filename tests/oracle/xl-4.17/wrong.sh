@@ -19,7 +19,6 @@ xl create hello.cfg 'kernel="missing.elf"'
 xl create hello.cfg 'pool="rt"'
 xl create hello.cfg 'memory=4000'
 xl create hello.cfg 'cpus="9"'
-xl create hello.cfg 'vcpus="x"'
 xl create hello.cfg 'name="Domain-0"'
 xl create hello.cfg 'ramdisk="missing"'
 xl create hello.cfg 'kernel="hello.cfg"'
@@ -103,7 +102,6 @@ xl mem-set
 xl mem-set Domain-0 x
 xl mem-set nobody 1m
 xl mem-max Domain-0 x
-xl console nobody
 xl console
 xl vcpu-l
 xl li

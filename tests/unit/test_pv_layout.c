@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/layout.c lib/printf.c lib/str.c */
+/* sources: lib/pv_layout.c lib/printf.c lib/str.c */
 /* Where a new domain's parts lie, against what Xen's own tools do, and what can't be. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,17 +11,17 @@
 
 #include <tarn/lib.h>
 
-#include "../../guests/control/layout.h"
+#include <tarn/pv_layout.h>
 
 #define HIGH 0xffffffff80000000UL
 #define MIB (1UL << 20)
 
-static struct layout l;
+static struct pv_layout l;
 static char why[128];
 
 static void fits(const struct elf_image *elf, uint64_t pages, uint64_t initrd)
 {
-    const char *error = layout_make(elf, pages, initrd, &l, why, sizeof(why));
+    const char *error = pv_layout_make(elf, pages, initrd, true, &l, why, sizeof(why));
 
     if (error) {
         fail_msg("%s", error);
@@ -30,7 +30,7 @@ static void fits(const struct elf_image *elf, uint64_t pages, uint64_t initrd)
 
 static void refused(const struct elf_image *elf, uint64_t pages, uint64_t initrd, const char *want)
 {
-    const char *error = layout_make(elf, pages, initrd, &l, why, sizeof(why));
+    const char *error = pv_layout_make(elf, pages, initrd, true, &l, why, sizeof(why));
 
     assert_non_null(error);
     assert_string_equal(error, want);
@@ -95,6 +95,20 @@ static void test_initrd_inside(void **state)
     assert_int_equal(l.end, 1024);
 }
 
+/* Domain 0 has no rings; an image's base is a page's. */
+static void test_domain_0(void **state)
+{
+    const struct elf_image elf = { .virt_base = HIGH + 0x123, .kend = HIGH + 2 * MIB };
+
+    (void)state;
+    assert_null(pv_layout_make(&elf, 4096, 0, false, &l, why, sizeof(why)));
+    assert_int_equal(l.base, HIGH);
+    assert_int_equal(l.p2m, 512);
+    assert_int_equal(l.start_info, 520);
+    assert_int_equal(l.tables, 521);
+    assert_true(l.store == 0 && l.console == 0);
+}
+
 /* At least 512 KiB are left behind the stack, to a 4 MiB boundary. */
 static void test_spare(void **state)
 {
@@ -122,9 +136,9 @@ static void test_memory(void **state)
     refused(&elf, 1024, 3 * MIB, "too large: it needs 8192 KiB of memory, and has 4096 KiB");
     huge.virt_base = 0;
     huge.kend = ~0UL;
-    assert_non_null(layout_make(&huge, 1024, 0, &l, why, sizeof(why)));
+    assert_non_null(pv_layout_make(&huge, 1024, 0, true, &l, why, sizeof(why)));
     assert_non_null(strstr(why, "too large: it needs "));
-    assert_non_null(layout_make(&elf, 1024, ~0UL, &l, why, sizeof(why)));
+    assert_non_null(pv_layout_make(&elf, 1024, ~0UL, true, &l, why, sizeof(why)));
 }
 
 static void test_addresses(void **state)
@@ -149,7 +163,7 @@ static void test_addresses(void **state)
     large.virt_base = HIGH;
     large.kend = HIGH + 1008 * MIB - (8 * MIB); /* and 8 MiB of p2m */
     fits(&large, 1 << 20, 0);
-    assert_true(l.nr_tables <= LAYOUT_TABLES_MAX);
+    assert_true(l.nr_tables <= PV_LAYOUT_TABLES_MAX);
     large.kend += 4096;
     refused(&large, 1 << 20, 0, "too large: more than 1 GiB to map");
 }
@@ -160,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_plain),         cmocka_unit_test(test_apart),
         cmocka_unit_test(test_initrd_inside), cmocka_unit_test(test_spare),
         cmocka_unit_test(test_memory),        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_domain_0),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

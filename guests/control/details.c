@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * details.c - a domain's configuration as JSON, with xl's keys in xl's order: of a domain file that
+ * is only looked at, and of a domain that is there. Keys for what a PV domain here can't have are
+ * left out.
+ */
+#include "shell.h"
+
+static void info_print(const char *name, const char *pool, const uint8_t *uuid)
+{
+    char text[UUID_SIZE] = "";
+
+    if (uuid) {
+        uuid_format(uuid, text);
+    }
+    json_key("c_info");
+    json_object();
+    json_text("type", "pv");
+    json_text("name", name);
+    json_text("uuid", text);
+    json_text("pool_name", pool);
+    json_end();
+}
+
+static void maps_print(const char *key, const struct config *c, const struct cpumask *maps)
+{
+    json_key(key);
+    json_array();
+    for (unsigned int v = 0; v < c->maxvcpus && v < VCPUS_MAX; v++) {
+        json_array();
+        cpumask_for_each(cpu, &maps[v]) {
+            json_number(cpu);
+        }
+        json_end();
+    }
+    json_end();
+}
+
+static void affinity_print(const struct config *c)
+{
+    if (c && c->hard_given) {
+        maps_print("vcpu_hard_affinity", c, c->hard);
+    }
+    if (c && c->soft_given) {
+        maps_print("vcpu_soft_affinity", c, c->soft);
+    }
+}
+
+/* Which of so many vcpus shall be up: the store knows it, once a domain is there. */
+static void vcpus_print(unsigned int max, unsigned int up, const domid_t *domid)
+{
+    char path[64];
+
+    json_count("max_vcpus", max);
+    json_key("avail_vcpus");
+    json_array();
+    for (unsigned int v = 0; v < max && v < VCPUS_MAX; v++) {
+        const char *value = NULL;
+
+        if (domid) {
+            fmt_snprintf(path, sizeof(path), "/local/domain/%u/cpu/%u/availability", *domid, v);
+            value = store_read(path);
+        }
+        if (value ? strcmp(value, "online") == 0 : v < up) {
+            json_number(v);
+        }
+    }
+    json_end();
+}
+
+static void memory_print(uint64_t max, uint64_t target)
+{
+    json_count("max_memkb", max);
+    json_count("target_memkb", target);
+}
+
+static void kernel_print(const struct config *c)
+{
+    if (c) {
+        json_text("kernel", c->kernel);
+        json_text("cmdline", c->extra);
+        json_text("ramdisk", c->ramdisk);
+    }
+    json_key("type.pv");
+    json_object();
+    json_end();
+}
+
+/* What is done by default is left out. */
+static void action_print(const char *key, enum action action)
+{
+    static const char *const names[] = { "", "restart", "rename_restart", "preserve" };
+
+    json_text(key, names[action]);
+}
+
+static void actions_print(const struct config *c)
+{
+    action_print("on_poweroff", c->on_poweroff);
+    action_print("on_reboot", c->on_reboot);
+    action_print("on_watchdog", c->on_watchdog);
+    action_print("on_crash", c->on_crash);
+}
+
+void details_of_file(const struct config *c)
+{
+    json_object();
+    info_print(c->name, c->pool, NULL);
+    json_key("b_info");
+    json_object();
+    vcpus_print(c->maxvcpus, c->vcpus, NULL);
+    affinity_print(c);
+    memory_print(c->maxmem_kb, c->memory_kb);
+    json_key("sched_params");
+    json_object();
+    if (c->weight) {
+        json_count("weight", c->weight);
+    }
+    if (c->cap >= 0) {
+        json_count("cap", (uint64_t)c->cap);
+    }
+    json_end();
+    kernel_print(c);
+    json_end();
+    actions_print(c);
+    json_done();
+}
+
+static void sched_print(domid_t domid)
+{
+    struct xen_domctl_sched_credit p = { 0 };
+
+    json_key("sched_params");
+    json_object();
+    if (credit_domain(domid, XEN_DOMCTL_SCHEDOP_getinfo, &p) == 0) {
+        json_text("sched", "credit");
+        json_count("weight", p.weight);
+        json_count("cap", p.cap);
+    }
+    json_end();
+}
+
+void details_of_domain(const struct xen_domctl_getdomaininfo *info)
+{
+    const struct domain *d = domain_by_id(info->domain);
+    const struct config *c = d ? d->config : NULL;
+
+    json_object();
+    json_count("domid", info->domain);
+    json_key("config");
+    json_object();
+    info_print(domid_name(info->domain), cpupool_name(info->cpupool), info->handle);
+    json_key("b_info");
+    json_object();
+    vcpus_print(info->max_vcpu_id + 1, info->nr_online_vcpus, &info->domain);
+    affinity_print(c);
+    memory_print(info->max_pages * 4, info->tot_pages * 4);
+    sched_print(info->domain);
+    kernel_print(c);
+    json_end();
+    if (c) {
+        actions_print(c);
+    }
+    json_end();
+    json_end();
+}
