@@ -212,7 +212,7 @@ struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
         *rc = -ENOMEM;
         return NULL;
     }
-    sched_domain_init(d, pool, weight, cap);
+    *rc = sched_domain_init(d, pool, weight, cap);
     for (u32 i = 0; i < max_vcpus && *rc == 0; i++) {
         *rc = vcpu_create(d, i);
     }

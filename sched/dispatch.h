@@ -21,6 +21,17 @@ static inline void tickle(u32 cpu)
     }
 }
 
+/* cpupool.c: guards pools, which CPU is in which, and cpu_online_map once the machine is up. */
+extern struct spinlock cpupool_lock;
+void pool_register(struct sched_pool *p); /* into the list */
+
+/* pool.c: a pool without CPUs; false: no memory. */
+bool pool_init(struct sched_pool *p, const struct sched_ops *ops);
+void pool_free_priv(struct sched_pool *p);
+
+/* schedule.c: a paused domain goes from its pool to another one; false: that has no CPU. */
+bool sched_domain_move(struct domain *d, struct sched_pool *to);
+
 /* schedule.c: the pool that the domain is in, locked; a pcpu at boot. */
 struct sched_pool *lock_pool(const struct domain *d);
 void schedule_cpu_init(struct pcpu *cpu);

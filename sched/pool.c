@@ -2,7 +2,7 @@
 /*
  * Pools: which CPUs a policy has, which of them a vcpu may use, and by what parameters; CPUs that
  * go out of service and come back. Locks: the pool's lock (RANK_RUNQUEUE) for all that is the
- * pool's, hotplug_lock (RANK_CPUPOOL) for cpu_online_map once the machine is up.
+ * pool's, cpupool_lock for cpu_online_map once the machine is up.
  *
  * A pcpu's `pool` is set by whoever adds it and cleared by itself, in schedule(), both with that
  * pool's lock held. So taking a CPU away never waits: it is told to go, and asked later.
@@ -17,9 +17,9 @@
 
 #define DUMP_LINE 300
 
-struct sched_pool pool0; /* every CPU's pool from boot on; its own lock */
+struct sched_pool pool0;                    /* every CPU's pool from boot on; its own lock */
+static const struct topology *cpu_topology; /* constant after boot */
 const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
-static struct spinlock hotplug_lock = SPINLOCK_INIT(RANK_CPUPOOL);
 
 static void tickle_all(const struct cpumask *mask)
 {
@@ -77,25 +77,47 @@ static u32 order_of(size_t size)
     return order;
 }
 
+const struct sched_ops *sched_policy_by_id(u32 id)
+{
+    for (u32 i = 0; sched_policies[i]; i++) {
+        if (sched_policies[i]->id == id) {
+            return sched_policies[i];
+        }
+    }
+    return NULL;
+}
+
+bool pool_init(struct sched_pool *p, const struct sched_ops *ops)
+{
+    spin_lock_init(&p->lock, RANK_RUNQUEUE);
+    p->ops = ops;
+    p->topology = cpu_topology;
+    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0 };
+    list_init(&p->doms);
+    timer_init(&p->timer, pool_timer_fn, p);
+    p->priv = pages_alloc(order_of(ops->pool_size));
+    if (p->priv && ops->pool_init) {
+        ops->pool_init(p, now());
+    }
+    return p->priv != NULL;
+}
+
+void pool_free_priv(struct sched_pool *p)
+{
+    pages_free(p->priv, order_of(p->ops->pool_size));
+}
+
 /* Pool-0 with all CPUs that are online; their idle loops don't run yet, or find nothing to do. */
 void sched_boot_init(const struct sched_ops *ops, const struct topology *topology)
 {
     struct sched_pool *p = &pool0;
 
-    spin_lock_init(&p->lock, RANK_RUNQUEUE);
-    str_copy(p->name, "Pool-0", sizeof(p->name));
-    p->ops = ops;
-    p->topology = topology;
-    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0 };
-    list_init(&p->doms);
-    p->priv = pages_alloc(order_of(ops->pool_size));
-    if (!p->priv) {
+    cpu_topology = topology;
+    if (!pool_init(p, ops)) {
         panic("no memory for the scheduler of Pool-0");
     }
-    timer_init(&p->timer, pool_timer_fn, p);
-    if (ops->pool_init) {
-        ops->pool_init(p, now());
-    }
+    str_copy(p->name, "Pool-0", sizeof(p->name));
+    pool_register(p);
     cpumask_for_each(cpu, &cpu_online_map) {
         schedule_cpu_init(pcpus[cpu]);
         (void)pool_cpu_add(p, cpu);
@@ -256,9 +278,9 @@ long sched_cpu_offline(u32 cpu)
     if (cpu == 0 || cpu >= nr_pcpus) {
         return -EINVAL;
     }
-    spin_lock(&hotplug_lock);
+    spin_lock(&cpupool_lock);
     rc = offline(cpu);
-    spin_unlock(&hotplug_lock);
+    spin_unlock(&cpupool_lock);
     return rc;
 }
 
@@ -269,7 +291,7 @@ long sched_cpu_online(u32 cpu)
     if (cpu >= nr_pcpus) {
         return -EINVAL;
     }
-    spin_lock(&hotplug_lock);
+    spin_lock(&cpupool_lock);
     if (cpumask_test(&cpu_online_map, cpu)) {
         rc = -EEXIST;
     } else if (!pcpus[cpu]->online) {
@@ -278,7 +300,7 @@ long sched_cpu_online(u32 cpu)
         set_bit(cpu, cpu_online_map.bits);
         rc = pool_cpu_add(&pool0, cpu);
     }
-    spin_unlock(&hotplug_lock);
+    spin_unlock(&cpupool_lock);
     return rc;
 }
 
@@ -348,7 +370,12 @@ static void dump_pool(struct sched_pool *p)
 
 void sched_dump(void)
 {
-    dump_pool(&pool0);
+    struct sched_pool *p;
+
+    for (u32 id = 0; (p = pool_get_from(id)); id = p->id + 1) {
+        dump_pool(p);
+        pool_put(p);
+    }
     for (u32 cpu = 0; cpu < nr_pcpus; cpu++) {
         if (!atomic_load(&pcpus[cpu]->pool)) {
             log_always("  cpu %u: %s", cpu,

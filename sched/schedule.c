@@ -231,20 +231,41 @@ void schedule_cpu_init(struct pcpu *cpu)
     timer_init(&cpu->slice_timer, slice_over, NULL);
 }
 
-void sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap)
+/* Both with the pool's lock held. */
+static void enter_pool(struct domain *d, struct sched_pool *p)
 {
+    d->pool = p;
+    p->nr_doms++;
+    list_add_tail(&p->doms, &d->sched.link);
+    if (p->ops->dom_insert) {
+        p->ops->dom_insert(p, &d->sched);
+    }
+}
+
+static void leave_pool(struct domain *d, struct sched_pool *p)
+{
+    p->nr_doms--;
+    list_del(&d->sched.link);
+    if (p->ops->dom_remove) {
+        p->ops->dom_remove(p, &d->sched);
+    }
+}
+
+int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap)
+{
+    int rc = -ENODEV;
+
     d->sched.weight = weight;
     d->sched.cap = cap;
     d->sched.id = d->domid;
     list_init(&d->sched.units);
-    d->pool = pool;
     spin_lock(&pool->lock);
-    pool->nr_doms++;
-    list_add_tail(&pool->doms, &d->sched.link);
-    if (pool->ops->dom_insert) {
-        pool->ops->dom_insert(pool, &d->sched);
+    if (!cpumask_empty(&pool->cpus)) {
+        enter_pool(d, pool);
+        rc = 0;
     }
     spin_unlock(&pool->lock);
+    return rc;
 }
 
 void sched_domain_destroy(struct domain *d)
@@ -253,12 +274,54 @@ void sched_domain_destroy(struct domain *d)
 
     spin_lock(&p->lock);
     ASSERT(list_empty(&d->sched.units));
-    p->nr_doms--;
-    list_del(&d->sched.link);
-    if (p->ops->dom_remove) {
-        p->ops->dom_remove(p, &d->sched);
-    }
+    leave_pool(d, p);
     spin_unlock(&p->lock);
+}
+
+/* The policy takes it over, not runnable; its pool's lock is held. */
+static void insert_unit(struct sched_pool *p, struct vcpu *v, stime_t t)
+{
+    (void)pool_affinity(p, v);
+    v->unit.cpu = cpumask_next_wrap(&v->unit.hard, v->id % NR_CPUS);
+    if (p->ops->unit_insert) {
+        p->ops->unit_insert(p, &v->unit, t);
+    }
+    v->unit.cpu = p->ops->pick_cpu(p, &v->unit);
+}
+
+static void withdraw(struct domain *d, struct sched_pool *p, stime_t t)
+{
+    list_for_each(l, &d->sched.units) {
+        struct sched_unit *u = list_entry(l, struct sched_unit, link);
+
+        ASSERT(!u->running && !u->runnable);
+        if (p->ops->unit_remove) {
+            p->ops->unit_remove(p, u, t);
+        }
+        memset(u->priv, 0, sizeof(u->priv));
+    }
+    leave_pool(d, p);
+    memset(d->sched.priv, 0, sizeof(d->sched.priv));
+}
+
+bool sched_domain_move(struct domain *d, struct sched_pool *to)
+{
+    struct sched_pool *from = d->pool;
+    bool possible;
+    stime_t t;
+
+    spin_lock_two(&from->lock, &to->lock);
+    possible = !cpumask_empty(&to->cpus);
+    if (possible) {
+        t = now();
+        withdraw(d, from, t);
+        enter_pool(d, to);
+        list_for_each(l, &d->sched.units) {
+            insert_unit(to, unit_vcpu(list_entry(l, struct sched_unit, link)), t);
+        }
+    }
+    spin_unlock_two(&from->lock, &to->lock);
+    return possible;
 }
 
 static bool adjust_ok(const u32 *weight, const u32 *cap)
@@ -294,15 +357,10 @@ void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cp
     v->soft_given = *soft;
     v->unit.dom = &v->domain->sched;
     v->unit.id = v->id;
-    (void)pool_affinity(p, v);
     list_add_tail(&v->domain->sched.units, &v->unit.link);
-    v->unit.cpu = cpumask_next_wrap(&v->unit.hard, v->id % NR_CPUS);
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = (u64)t;
-    if (p->ops->unit_insert) {
-        p->ops->unit_insert(p, &v->unit, t);
-    }
-    v->unit.cpu = p->ops->pick_cpu(p, &v->unit);
+    insert_unit(p, v, t);
     spin_unlock(&p->lock);
 }
 

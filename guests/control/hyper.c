@@ -5,6 +5,8 @@
  */
 #include "shell.h"
 
+#include <tarn.h>
+
 long domctl(struct xen_domctl *op)
 {
     op->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
@@ -210,6 +212,8 @@ const char *scheduler_name(uint32_t sched_id)
         return "rtds";
     case XEN_SCHEDULER_NULL:
         return "null";
+    case TARN_SCHEDULER_SEDF:
+        return "sedf";
     default:
         return "unknown";
     }
@@ -234,8 +238,13 @@ long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpumas
 const char *cpupool_name(uint32_t id)
 {
     static char name[NAME_SIZE];
+    struct tarn_pool_name known = { .id = id };
     const char *stored;
 
+    if (hypercall2(__HYPERVISOR_tarn_op, TARN_OP_get_pool_name, ARG(&known)) == 0) {
+        str_copy(name, known.name, sizeof(name));
+        return name;
+    }
     fmt_snprintf(name, sizeof(name), "/local/pool/%u/name", id);
     stored = store_read(name);
     if (stored) {

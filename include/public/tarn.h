@@ -15,6 +15,9 @@
 
 #define TARN_NAME_MAX 32
 
+/* A scheduler that Xen had under this number until 4.5, and has no name for any more. */
+#define TARN_SCHEDULER_SEDF 4
+
 /*
  * A domain's name, as the hypervisor's messages show it; those of boot-time domains come from their
  * module's string. -ESRCH: no such domain; -EINVAL: empty, not terminated, or a control character.
@@ -36,4 +39,14 @@ struct tarn_fail_allocation {
     uint32_t after;   /* in */
     uint32_t pending; /* out: what was left of the order before, 0: it has come to pass or there
                          was none */
+};
+
+/* A pool's name, "Pool-N" at first. -ENOENT: no such pool; -EEXIST: another has the name; -EINVAL as
+ * for domains. */
+#define TARN_OP_get_pool_name 4
+#define TARN_OP_set_pool_name 5
+struct tarn_pool_name {
+    uint32_t id; /* in */
+    uint32_t pad;
+    char name[TARN_NAME_MAX]; /* in or out, terminated */
 };

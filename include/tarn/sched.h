@@ -57,6 +57,14 @@ struct sched_params {
     u32 migr_delay_us;
 };
 
+/* Of a unit under a real-time policy. What a policy does not know it leaves alone. */
+struct sched_rt {
+    u64 period_us, budget_us; /* budget: the slice of sedf */
+    u64 latency_us;           /* sedf: period after a long block, 0: none */
+    u32 weight;               /* sedf: share instead of a period, or of extra time; 0: none */
+    bool extratime;           /* may use what others leave */
+};
+
 /*
  * A policy. NULL = default (nothing to do). All are called with the pool's lock held.
  * Where a CPU number is returned it is one that should decide anew (call schedule), NO_CPU for
@@ -92,6 +100,14 @@ struct sched_ops {
     u32 (*switched_out)(struct sched_pool *p, u32 cpu, struct sched_unit *prev, stime_t now);
     /* weight, cap or an affinity of a unit changed (u NULL: domain-wide) */
     u32 (*changed)(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u, stime_t now);
+    /*
+     * Real-time parameters of a unit. rt_set checks them (-EINVAL), and whether all of the pool's
+     * units can still keep their promises (-ENOSPC; `force` takes them nevertheless); then they
+     * count at once, and *tickle is a CPU that should decide anew.
+     */
+    void (*rt_get)(const struct sched_pool *p, const struct sched_unit *u, struct sched_rt *out);
+    int (*rt_set)(struct sched_pool *p, struct sched_unit *u, const struct sched_rt *in, bool force,
+                  stime_t now, u32 *tickle);
     /* Pool-wide periodic work. Adds CPUs that must decide anew to *tickle; returns when to call
      * again. */
     stime_t (*timer)(struct sched_pool *p, stime_t now, struct cpumask *tickle);
@@ -102,7 +118,10 @@ struct sched_ops {
 struct sched_pool {
     struct spinlock lock; /* RANK_RUNQUEUE: all policy state of the pool */
     u32 id;
-    char name[32];
+    char name[32];    /* cpupool_lock, as the next three */
+    struct list link; /* in the list of pools, by id */
+    u32 users;        /* who holds it: pool_get */
+    u32 leaving;      /* a CPU + 1 that is being taken away, 0: none */
     const struct sched_ops *ops;
     struct sched_params params;
     struct cpumask cpus;   /* members */
@@ -118,7 +137,7 @@ struct sched_pool {
     void *priv;         /* ops->pool_size bytes */
 };
 
-extern const struct sched_ops sched_credit;
+extern const struct sched_ops sched_credit, sched_null, sched_rtds, sched_sedf;
 extern const struct sched_ops *const sched_policies[]; /* NULL terminated */
 
 struct vcpu;
@@ -149,8 +168,27 @@ void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct
 void sched_dump(void); /* who runs and waits where, on the console */
 extern struct sched_pool pool0;
 
+/*
+ * Pools that come and go; sched/cpupool.c. 0 or -errno, those of Xen's cpupool_op; -ERESTART: call
+ * again. POOL_ANY stands for an id to be chosen, the first free CPU, or a pool's last one.
+ */
+#define POOL_ANY (~0u)
+struct sched_pool *pool_get(u32 id);      /* NULL: there is none; to be put */
+struct sched_pool *pool_get_from(u32 id); /* the one with the lowest id from there on */
+struct sched_pool *pool_get_by_name(const char *name);
+void pool_put(struct sched_pool *p);
+long pool_create(u32 *id, u32 sched_id);
+long pool_destroy(u32 id);
+long pool_rename(u32 id, const char *name); /* -EEXIST: another has that name */
+long pool_give_cpu(u32 id, u32 cpu);
+long pool_take_cpu(u32 id, u32 cpu);
+long pool_move_domain(struct domain *d, u32 id); /* d is held by the caller, and not current's */
+void pool_free_cpus(struct cpumask *out);
+const struct sched_ops *sched_policy_by_id(u32 id);
+
 /* The dispatcher, sched/schedule.c */
-void sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
+/* -ENODEV: the pool has no CPU. */
+int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
 void sched_domain_destroy(struct domain *d); /* after its vcpus */
 /* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535. */
 long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap);

@@ -23,3 +23,6 @@ static inline void softirq_raise_self(enum softirq nr)
 }
 
 void softirq_raise(u32 cpu, enum softirq nr); /* arch/x86/cpu/softirq.c */
+
+/* Wait until every other pcpu has been at its exit loop; no lock held that they may want. smp.c. */
+void smp_quiesce(void);

@@ -47,7 +47,7 @@ static long create_check(const struct xen_domctl_createdomain *c)
     if (!emulation_ok(c->arch.emulation_flags)) {
         return -EOPNOTSUPP;
     }
-    return c->cpupool_id == pool0.id ? 0 : -ESRCH;
+    return 0;
 }
 
 static long op_createdomain(struct domain *none, struct xen_domctl *op)
@@ -55,6 +55,7 @@ static long op_createdomain(struct domain *none, struct xen_domctl *op)
     const struct xen_domctl_createdomain *c = &op->u.createdomain;
     domid_t domid = op->domain;
     char name[DOMAIN_NAME_MAX];
+    struct sched_pool *pool;
     struct domain *d;
     int rc;
 
@@ -72,8 +73,13 @@ static long op_createdomain(struct domain *none, struct xen_domctl *op)
     if (rc) {
         return rc;
     }
+    pool = pool_get(c->cpupool_id);
+    if (!pool) {
+        return -ESRCH;
+    }
     fmt_snprintf(name, sizeof(name), "domain-%u", domid);
-    d = domain_create(domid, name, c->max_vcpus, &pool0, SCHED_DEFAULT_WEIGHT, 0, &rc);
+    d = domain_create(domid, name, c->max_vcpus, pool, SCHED_DEFAULT_WEIGHT, 0, &rc);
+    pool_put(pool);
     if (!d) {
         return rc;
     }

@@ -95,7 +95,8 @@ static long cpu_hotplug(const struct xen_sysctl_cpu_hotplug *h)
 /* The pool with that id, or the next one after it. */
 static long pool_info(struct xen_sysctl_cpupool_op *o)
 {
-    const struct sched_pool *p = o->cpupool_id == pool0.id ? &pool0 : NULL;
+    struct sched_pool *p = pool_get_from(o->cpupool_id);
+    struct cpumask cpus;
 
     if (!p) {
         return -ENOENT;
@@ -103,54 +104,60 @@ static long pool_info(struct xen_sysctl_cpupool_op *o)
     o->cpupool_id = p->id;
     o->sched_id = p->ops->id;
     o->n_dom = p->nr_doms;
-    return mask_to_guest(&o->cpumap, &p->cpus);
+    cpus = p->cpus;
+    pool_put(p);
+    return mask_to_guest(&o->cpumap, &cpus);
 }
 
-static long pool_free_cpus(struct xen_sysctl_cpupool_op *o)
+static long pool_free_info(struct xen_sysctl_cpupool_op *o)
 {
-    struct cpumask free = cpu_online_map;
+    struct cpumask free;
 
-    for (u32 i = 0; i < CPUMASK_WORDS; i++) {
-        free.bits[i] &= ~pool0.cpus.bits[i];
-    }
+    pool_free_cpus(&free);
     return mask_to_guest(&o->cpumap, &free);
+}
+
+static long pool_move(const struct xen_sysctl_cpupool_op *o)
+{
+    struct domain *d = domain_get_by_id((domid_t)o->domid);
+    long rc;
+
+    if (!d) {
+        return -ESRCH;
+    }
+    rc = pool_move_domain(d, o->cpupool_id);
+    domain_put(d);
+    return rc;
 }
 
 static long cpupool_op(struct xen_sysctl_cpupool_op *o)
 {
     switch (o->op) {
+    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
+        return pool_create(&o->cpupool_id, o->sched_id);
+    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+        return pool_destroy(o->cpupool_id);
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
         return pool_info(o);
-    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
-        return pool_free_cpus(o);
-    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
-    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
     case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+        return pool_give_cpu(o->cpupool_id, o->cpu);
     case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+        return pool_take_cpu(o->cpupool_id, o->cpu);
     case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
-        return -EOPNOTSUPP;
+        return pool_move(o);
+    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
+        return pool_free_info(o);
     default:
         return -ENOSYS;
     }
 }
 
-static long scheduler_op(struct xen_sysctl_scheduler_op *o)
+static long credit_params(struct sched_pool *p, u32 cmd, struct xen_sysctl_credit_schedule *c)
 {
-    struct xen_sysctl_credit_schedule *c = &o->u.sched_credit;
-    struct sched_pool *p = &pool0;
     struct sched_params params;
     long rc = 0;
 
-    if (o->cmd != XEN_SYSCTL_SCHEDOP_putinfo && o->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
-        return -EINVAL;
-    }
-    if (o->cpupool_id != p->id) {
-        return -ESRCH;
-    }
-    if (o->sched_id != p->ops->id || o->sched_id != XEN_SCHEDULER_CREDIT) {
-        return -EINVAL;
-    }
-    if (o->cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
+    if (cmd == XEN_SYSCTL_SCHEDOP_putinfo) {
         if (c->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX) {
             return -EINVAL;
         }
@@ -163,6 +170,25 @@ static long scheduler_op(struct xen_sysctl_scheduler_op *o)
         *c = (struct xen_sysctl_credit_schedule){ params.tslice_us / 1000, params.ratelimit_us,
                                                   params.migr_delay_us };
     }
+    return rc;
+}
+
+static long scheduler_op(struct xen_sysctl_scheduler_op *o)
+{
+    struct sched_pool *p;
+    long rc = -EINVAL;
+
+    if (o->cmd != XEN_SYSCTL_SCHEDOP_putinfo && o->cmd != XEN_SYSCTL_SCHEDOP_getinfo) {
+        return -EINVAL;
+    }
+    p = pool_get(o->cpupool_id);
+    if (!p) {
+        return -ESRCH;
+    }
+    if (o->sched_id == p->ops->id && o->sched_id == XEN_SCHEDULER_CREDIT) {
+        rc = credit_params(p, o->cmd, &o->u.sched_credit);
+    }
+    pool_put(p);
     return rc;
 }
 

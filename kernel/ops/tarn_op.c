@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hypercall that Xen does not have (public/tarn.h): names of domains, and allocations that fail
- * on purpose. */
+/* The hypercall that Xen does not have (public/tarn.h): names of domains and pools, and allocations
+ * that fail on purpose. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -51,6 +51,27 @@ static long domain_name(u64 cmd, u64 arg)
     return copy_to_guest(arg, &n, sizeof(n)) ? -EFAULT : 0;
 }
 
+static long pool_name(u64 cmd, u64 arg)
+{
+    struct tarn_pool_name n;
+    struct sched_pool *p;
+
+    if (copy_from_guest(&n, arg, sizeof(n))) {
+        return -EFAULT;
+    }
+    if (cmd == TARN_OP_set_pool_name) {
+        return name_ok(n.name) ? pool_rename(n.id, n.name) : -EINVAL;
+    }
+    p = pool_get(n.id);
+    if (!p) {
+        return -ENOENT;
+    }
+    memset(n.name, 0, sizeof(n.name));
+    str_copy(n.name, p->name, sizeof(n.name));
+    pool_put(p);
+    return copy_to_guest(arg, &n, sizeof(n)) ? -EFAULT : 0;
+}
+
 static long fail_allocation(u64 arg)
 {
     struct tarn_fail_allocation f;
@@ -71,6 +92,9 @@ long do_tarn_op(u64 cmd, u64 arg)
     case TARN_OP_get_domain_name:
     case TARN_OP_set_domain_name:
         return domain_name(cmd, arg);
+    case TARN_OP_get_pool_name:
+    case TARN_OP_set_pool_name:
+        return pool_name(cmd, arg);
     case TARN_OP_fail_allocation:
         return fail_allocation(arg);
     default:

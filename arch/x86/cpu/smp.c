@@ -264,3 +264,19 @@ void tlb_flush_others(const struct cpumask *mask)
         }
     }
 }
+
+/* Its bit is cleared in the exit loop only, where nothing of before is on its way any more. */
+void smp_quiesce(void)
+{
+    cpumask_for_each(cpu, &cpu_online_map) {
+        if (cpu != this_cpu()) {
+            softirq_raise(cpu, SOFTIRQ_EVENT);
+        }
+    }
+    cpumask_for_each(cpu, &cpu_online_map) {
+        while (cpu != this_cpu() &&
+               (atomic_load(&pcpus[cpu]->softirq_pending) & (1u << SOFTIRQ_EVENT))) {
+            arch_spin_service();
+        }
+    }
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of pools: made without CPUs, given some, given domains, and taken apart again. A CPU is
+ * in one pool at most, a domain in exactly one. What happens inside a pool is pool.c's and
+ * schedule.c's. Locks: cpupool_lock (RANK_CPUPOOL) for the list of pools, and for which CPU is in
+ * which; a pool that somebody holds (pool_get) or that has CPUs or domains stays.
+ */
+#include <tarn/console.h>
+#include <tarn/errno.h>
+#include <tarn/page.h>
+#include <tarn/time.h>
+
+#include "dispatch.h"
+
+#define POOLS_MAX (2 * nr_pcpus) /* as Xen */
+
+_Static_assert(sizeof(struct sched_pool) <= PAGE_SIZE, "a pool is one page");
+
+struct spinlock cpupool_lock = SPINLOCK_INIT(RANK_CPUPOOL); /* pools, their CPUs, online CPUs */
+static struct list pools = LIST_INIT(pools);                /* by id; cpupool_lock */
+static u32 nr_pools, last_id;                               /* cpupool_lock */
+
+/* The lowest id from `first` on. */
+static struct sched_pool *find_from(u32 first)
+{
+    list_for_each(l, &pools) {
+        struct sched_pool *p = list_entry(l, struct sched_pool, link);
+
+        if (p->id >= first) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static struct sched_pool *find(u32 id)
+{
+    struct sched_pool *p = find_from(id);
+
+    return p && p->id == id ? p : NULL;
+}
+
+static struct sched_pool *hold(struct sched_pool *p)
+{
+    if (p) {
+        p->users++;
+    }
+    return p;
+}
+
+struct sched_pool *pool_get(u32 id)
+{
+    struct sched_pool *p;
+
+    spin_lock(&cpupool_lock);
+    p = hold(find(id));
+    spin_unlock(&cpupool_lock);
+    return p;
+}
+
+struct sched_pool *pool_get_from(u32 id)
+{
+    struct sched_pool *p;
+
+    spin_lock(&cpupool_lock);
+    p = hold(find_from(id));
+    spin_unlock(&cpupool_lock);
+    return p;
+}
+
+struct sched_pool *pool_get_by_name(const char *name)
+{
+    struct sched_pool *p = NULL;
+
+    spin_lock(&cpupool_lock);
+    list_for_each(l, &pools) {
+        struct sched_pool *candidate = list_entry(l, struct sched_pool, link);
+
+        if (strcmp(candidate->name, name) == 0) {
+            p = hold(candidate);
+        }
+    }
+    spin_unlock(&cpupool_lock);
+    return p;
+}
+
+void pool_put(struct sched_pool *p)
+{
+    spin_lock(&cpupool_lock);
+    p->users--;
+    spin_unlock(&cpupool_lock);
+}
+
+void pool_register(struct sched_pool *p)
+{
+    struct sched_pool *next = find_from(p->id);
+
+    list_add_tail(next ? &next->link : &pools, &p->link);
+    nr_pools++;
+}
+
+/* ---- Made and destroyed ---- */
+
+static int choose_id(u32 *id)
+{
+    if (*id != POOL_ANY) {
+        return find(*id) ? -EEXIST : 0;
+    }
+    *id = last_id;
+    do {
+        *id = *id + 1 == POOL_ANY ? 0 : *id + 1;
+    } while (find(*id));
+    return 0;
+}
+
+static int pool_enter(struct sched_pool *p, u32 *id)
+{
+    int rc = nr_pools >= POOLS_MAX ? -ENOSPC : choose_id(id);
+
+    if (rc == 0) {
+        p->id = last_id = *id;
+        fmt_snprintf(p->name, sizeof(p->name), "Pool-%u", *id);
+        pool_register(p);
+    }
+    return rc;
+}
+
+static void pool_free(struct sched_pool *p)
+{
+    pool_free_priv(p);
+    page_free(p);
+}
+
+long pool_create(u32 *id, u32 sched_id)
+{
+    const struct sched_ops *ops = sched_policy_by_id(sched_id);
+    struct sched_pool *p;
+    int rc;
+
+    if (!ops) {
+        return -ENOENT;
+    }
+    p = page_alloc();
+    if (!p || !pool_init(p, ops)) {
+        page_free(p);
+        return -ENOMEM;
+    }
+    spin_lock(&cpupool_lock);
+    rc = pool_enter(p, id);
+    spin_unlock(&cpupool_lock);
+    if (rc) {
+        pool_free(p);
+    }
+    return rc;
+}
+
+static bool has_cpus(const struct sched_pool *p)
+{
+    for (u32 cpu = 0; cpu < nr_pcpus; cpu++) {
+        if (atomic_load(&pcpus[cpu]->pool) == p) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Out of the list when nothing is in it; somebody who only looks at it makes us come again. */
+static int pool_leave_list(struct sched_pool *p)
+{
+    if (!p) {
+        return -ENOENT;
+    }
+    if (p->nr_doms || has_cpus(p)) {
+        return -EBUSY;
+    }
+    if (p->users) {
+        return -ERESTART;
+    }
+    list_del(&p->link);
+    nr_pools--;
+    return 0;
+}
+
+/*
+ * Who still has the pool's address, from a domain that was in it a moment ago, is on its way
+ * through the hypervisor (lock_pool): once every pcpu has been at its exit loop nobody has.
+ */
+long pool_destroy(u32 id)
+{
+    struct sched_pool *p;
+    long rc;
+
+    spin_lock(&cpupool_lock);
+    p = find(id);
+    rc = pool_leave_list(p);
+    spin_unlock(&cpupool_lock);
+    if (rc == 0) {
+        timer_kill(&p->timer);
+        smp_quiesce();
+        pool_free(p);
+    }
+    return rc;
+}
+
+long pool_rename(u32 id, const char *name)
+{
+    struct sched_pool *p;
+    long rc = 0;
+
+    spin_lock(&cpupool_lock);
+    p = find(id);
+    rc = p ? 0 : -ENOENT;
+    list_for_each(l, &pools) {
+        const struct sched_pool *other = list_entry(l, struct sched_pool, link);
+
+        if (other != p && strcmp(other->name, name) == 0) {
+            rc = -EEXIST;
+        }
+    }
+    if (rc == 0) {
+        str_copy(p->name, name, sizeof(p->name));
+    }
+    spin_unlock(&cpupool_lock);
+    return rc;
+}
+
+/* ---- CPUs ---- */
+
+void pool_free_cpus(struct cpumask *out)
+{
+    cpumask_clear_all(out);
+    spin_lock(&cpupool_lock);
+    cpumask_for_each(cpu, &cpu_online_map) {
+        if (!atomic_load(&pcpus[cpu]->pool)) {
+            cpumask_set(out, cpu);
+        }
+    }
+    spin_unlock(&cpupool_lock);
+}
+
+/* POOL_ANY: the first that is free. */
+static int free_cpu(u32 *cpu)
+{
+    if (*cpu == POOL_ANY) {
+        cpumask_for_each(c, &cpu_online_map) {
+            if (*cpu == POOL_ANY && !atomic_load(&pcpus[c]->pool)) {
+                *cpu = c;
+            }
+        }
+        return *cpu == POOL_ANY ? -ENODEV : 0;
+    }
+    if (*cpu >= nr_pcpus) {
+        return -EINVAL;
+    }
+    return cpumask_test(&cpu_online_map, *cpu) && !atomic_load(&pcpus[*cpu]->pool) ? 0 : -ENODEV;
+}
+
+long pool_give_cpu(u32 id, u32 cpu)
+{
+    struct sched_pool *p;
+    long rc;
+
+    spin_lock(&cpupool_lock);
+    rc = free_cpu(&cpu);
+    if (rc == 0) {
+        p = find(id);
+        rc = p ? pool_cpu_add(p, cpu) : -ENOENT;
+    }
+    spin_unlock(&cpupool_lock);
+    return rc;
+}
+
+/*
+ * A CPU leaves when it next decides: until then the call comes again (-ERESTART), and finds it in
+ * `leaving`. POOL_ANY: the last.
+ */
+static long take_cpu(struct sched_pool *p, u32 cpu)
+{
+    long rc;
+
+    if (cpu == POOL_ANY && p->leaving) {
+        cpu = p->leaving - 1;
+    } else if (cpu == POOL_ANY) {
+        cpumask_for_each(c, &p->cpus) {
+            cpu = c;
+        }
+    }
+    if (cpu >= nr_pcpus || (p == &pool0 && cpu == 0)) {
+        return -EINVAL;
+    }
+    if (p->leaving != cpu + 1) {
+        if (atomic_load(&pcpus[cpu]->pool) != p) {
+            return -EADDRNOTAVAIL;
+        }
+        if (p->leaving) {
+            return -ERESTART; /* one at a time */
+        }
+    }
+    rc = pool_cpu_remove(p, cpu);
+    p->leaving = rc == -ERESTART ? cpu + 1 : 0;
+    return rc;
+}
+
+long pool_take_cpu(u32 id, u32 cpu)
+{
+    struct sched_pool *p;
+    long rc;
+
+    spin_lock(&cpupool_lock);
+    p = find(id);
+    rc = p ? take_cpu(p, cpu) : -ENOENT;
+    spin_unlock(&cpupool_lock);
+    return rc;
+}
+
+/* ---- Domains ---- */
+
+/* Weight, cap and the affinities as they were given go with it. */
+static long move_to(struct domain *d, struct sched_pool *to)
+{
+    bool moved;
+
+    if (d->dying != DOMAIN_ALIVE) {
+        return -EINVAL;
+    }
+    domain_pause(d);
+    moved = sched_domain_move(d, to);
+    domain_unpause(d);
+    return moved ? 0 : -ENOENT;
+}
+
+long pool_move_domain(struct domain *d, u32 id)
+{
+    struct sched_pool *to;
+    long rc;
+
+    if (d == current->domain) {
+        return -EPERM;
+    }
+    if (d->pool->id == id) {
+        return 0;
+    }
+    to = pool_get(id);
+    if (!to) {
+        return -ENOENT;
+    }
+    rc = move_to(d, to);
+    pool_put(to);
+    return rc;
+}
