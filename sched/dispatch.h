@@ -21,6 +21,22 @@ static inline void tickle(u32 cpu)
     }
 }
 
+static inline void tickle_all(const struct cpumask *mask)
+{
+    cpumask_for_each(cpu, mask) {
+        tickle(cpu);
+    }
+}
+
+/* Who is to decide anew for the sake of a unit_remove; the lock is held, they are told after it. */
+static inline struct cpumask take_calls(struct sched_pool *p)
+{
+    struct cpumask calls = p->calls;
+
+    cpumask_clear_all(&p->calls);
+    return calls;
+}
+
 /* cpupool.c: guards pools, which CPU is in which, and cpu_online_map once the machine is up. */
 extern struct spinlock cpupool_lock;
 void pool_register(struct sched_pool *p); /* into the list */

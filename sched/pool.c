@@ -19,14 +19,7 @@
 
 struct sched_pool pool0;                    /* every CPU's pool from boot on; its own lock */
 static const struct topology *cpu_topology; /* constant after boot */
-const struct sched_ops *const sched_policies[] = { &sched_credit, NULL };
-
-static void tickle_all(const struct cpumask *mask)
-{
-    cpumask_for_each(cpu, mask) {
-        tickle(cpu);
-    }
-}
+const struct sched_ops *const sched_policies[] = { &sched_credit, &sched_rtds, &sched_null, NULL };
 
 /* ---- Periodic work ---- */
 

@@ -99,6 +99,7 @@ void vcpu_sleep_nosync(struct vcpu *v)
             stime_t t = now();
 
             v->unit.runnable = false;
+            v->unit.down = READ_ONCE(v->pause_flags) & VPF_DOWN;
             p->nr_waiting--;
             runstate_to(v, stopped_state(v), t);
             cpu = p->ops->sleep ? p->ops->sleep(p, &v->unit, t) : NO_CPU;
@@ -131,6 +132,7 @@ static void note_sleep(struct sched_pool *p, struct vcpu *v, stime_t t)
 {
     if (v->unit.runnable && !vcpu_runnable(v)) {
         v->unit.runnable = false;
+        v->unit.down = READ_ONCE(v->pause_flags) & VPF_DOWN;
         if (p->ops->sleep) {
             (void)p->ops->sleep(p, &v->unit, t);
         }
@@ -307,6 +309,7 @@ static void withdraw(struct domain *d, struct sched_pool *p, stime_t t)
 bool sched_domain_move(struct domain *d, struct sched_pool *to)
 {
     struct sched_pool *from = d->pool;
+    struct cpumask calls;
     bool possible;
     stime_t t;
 
@@ -320,7 +323,9 @@ bool sched_domain_move(struct domain *d, struct sched_pool *to)
             insert_unit(to, unit_vcpu(list_entry(l, struct sched_unit, link)), t);
         }
     }
+    calls = take_calls(from);
     spin_unlock_two(&from->lock, &to->lock);
+    tickle_all(&calls);
     return possible;
 }
 
@@ -348,6 +353,32 @@ long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap)
     return 0;
 }
 
+long sched_rt_get(struct vcpu *v, struct sched_rt *out)
+{
+    struct sched_pool *p = lock_pool(v->domain);
+    long rc = p->ops->rt_get ? 0 : -EINVAL;
+
+    if (rc == 0) {
+        p->ops->rt_get(p, &v->unit, out);
+    }
+    spin_unlock(&p->lock);
+    return rc;
+}
+
+long sched_rt_set(struct vcpu *v, const struct sched_rt *in, bool force)
+{
+    struct sched_pool *p = lock_pool(v->domain);
+    u32 cpu = NO_CPU;
+    long rc = -EINVAL;
+
+    if (p->ops->rt_set) {
+        rc = p->ops->rt_set(p, &v->unit, in, force, now(), &cpu);
+    }
+    spin_unlock(&p->lock);
+    tickle(cpu);
+    return rc;
+}
+
 void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft)
 {
     struct sched_pool *p = lock_pool(v->domain);
@@ -367,13 +398,16 @@ void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cp
 void sched_vcpu_destroy(struct vcpu *v)
 {
     struct sched_pool *p = lock_pool(v->domain);
+    struct cpumask calls;
 
     ASSERT(!v->unit.running && !v->unit.runnable);
     if (p->ops->unit_remove) {
         p->ops->unit_remove(p, &v->unit, now());
     }
     list_del(&v->unit.link);
+    calls = take_calls(p);
     spin_unlock(&p->lock);
+    tickle_all(&calls);
 }
 
 /* The idle vcpu's runstate: it began to run with the machine. Only its pcpu changes it, and only

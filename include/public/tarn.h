@@ -18,6 +18,9 @@
 /* A scheduler that Xen had under this number until 4.5, and has no name for any more. */
 #define TARN_SCHEDULER_SEDF 4
 
+/* A flag of struct xen_domctl_sched_rtds: also what the pool's CPUs can't do for all. */
+#define TARN_SCHEDRT_force (1u << 31)
+
 /*
  * A domain's name, as the hypervisor's messages show it; those of boot-time domains come from their
  * module's string. -ESRCH: no such domain; -EINVAL: empty, not terminated, or a control character.

@@ -37,6 +37,7 @@ struct sched_unit {
     u32 cpu;             /* CPU it runs on, is queued on, or ran on last */
     bool runnable;       /* wants a CPU; kept by the dispatcher */
     bool running;        /* is on `cpu` now (also while still being switched out) */
+    bool down;           /* set before sleep(): its CPU may be given away until it wakes */
     bool dedicated;      /* hard affinity is a single CPU */
     struct cpumask hard; /* effective hard affinity: given & pool's CPUs, never empty */
     struct cpumask soft; /* effective soft affinity: given & hard; empty = no preference */
@@ -130,7 +131,10 @@ struct sched_pool {
     const struct topology *topology;
     bool timer_kick; /* a policy sets it when `timer` must be called again; the dispatcher does so
                         within a time slice */
-    u32 nr_waiting;  /* units that want a CPU and have none; read without the lock, too */
+    /* CPUs that should decide anew for the sake of an op that returns none (unit_remove); a policy
+     * adds, the dispatcher takes them. */
+    struct cpumask calls;
+    u32 nr_waiting; /* units that want a CPU and have none; read without the lock, too */
     u32 nr_doms;
     struct list doms;   /* of struct sched_dom; the dispatcher's */
     struct timer timer; /* calls ops->timer */
@@ -192,6 +196,9 @@ int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32
 void sched_domain_destroy(struct domain *d); /* after its vcpus */
 /* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535. */
 long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap);
+/* A vcpu's real-time parameters, as rt_get and rt_set of its policy; -EINVAL: it has none. */
+long sched_rt_get(struct vcpu *v, struct sched_rt *out);
+long sched_rt_set(struct vcpu *v, const struct sched_rt *in, bool force);
 void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
 void sched_vcpu_destroy(struct vcpu *v); /* it is paused, and does not run */
 stime_t sched_idle_time(u32 cpu);        /* since boot, up to now; 0 for one that never started */

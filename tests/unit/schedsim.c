@@ -120,12 +120,14 @@ static void check_decision(struct sim *s, u32 cpu, const struct sched_decision *
 {
     s64 tslice = s->pool.params.tslice_us * NSEC_PER_USEC;
 
+    ASSERT(dec->slice >= 0);
+    ASSERT(dec->slice == 0 || cpumask_test(&s->pool.cpus, cpu) || dec->next);
     if (!dec->next) {
-        ASSERT(dec->slice == 0);
+        ASSERT(dec->slice == 0 || s->any_slice);
         return;
     }
-    ASSERT(dec->slice >= MIN_SLICE);
-    ASSERT(dec->slice <= MAX(tslice, s->pool.params.ratelimit_us * NSEC_PER_USEC));
+    ASSERT(dec->slice >= MIN_SLICE || s->any_slice);
+    ASSERT(dec->slice <= MAX(tslice, s->pool.params.ratelimit_us * NSEC_PER_USEC) || s->any_slice);
     ASSERT(dec->next == s->cpu[cpu].current || !dec->next->running);
     ASSERT(cpumask_test(&dec->next->hard, cpu));
     ASSERT(dec->next->runnable);
@@ -181,6 +183,7 @@ static void wake(struct sim *s, struct sim_unit *u)
         u->wants = true;
     }
     if (u->wants && !u->unit.runnable) {
+        u->unit.down = false;
         u->unit.runnable = true;
         u->wakes++;
         u->woken = true;
@@ -227,8 +230,8 @@ static void check_units(struct sim *s)
             ASSERT(s->cpu[u->unit.cpu].current == &u->unit);
             ASSERT(cpumask_test(&u->unit.hard, u->unit.cpu) || s->cpu[u->unit.cpu].tickle_at);
         } else if (u->unit.runnable && s->check_conservation && !u->unit.dom->cap) {
-            if (cpumask_intersects(&u->unit.hard, &idle) && !s->cpu[u->unit.cpu].tickle_at &&
-                cpumask_empty(&called)) {
+            if ((!s->ready || s->ready(&u->unit)) && cpumask_intersects(&u->unit.hard, &idle) &&
+                !s->cpu[u->unit.cpu].tickle_at && cpumask_empty(&called)) {
                 panic("seed %llu at %lld: unit %u waits on cpu %u though cpu %u may take it",
                       (unsigned long long)s->seed, (long long)s->now, i, u->unit.cpu,
                       cpumask_first(&idle));
@@ -398,6 +401,7 @@ struct sim *sim_new(const struct sched_ops *ops, u32 nr_cpus, u64 seed)
     s->switch_cost = 1000;
     s->check_conservation = true;
     s->pool.ops = ops;
+    list_init(&s->pool.doms);
     s->pool.params = (struct sched_params){ 30000, 1000, 0 };
     s->pool.priv = calloc(1, ops->pool_size);
     if (ops->pool_init) {
@@ -423,6 +427,8 @@ struct sched_dom *sim_dom(struct sim *s, u32 weight, u32 cap)
     d->weight = weight;
     d->cap = cap;
     d->id = s->nr_doms++;
+    list_init(&d->units);
+    list_add_tail(&s->pool.doms, &d->link);
     s->pool.nr_doms++;
     if (s->pool.ops->dom_insert) {
         s->pool.ops->dom_insert(&s->pool, d);
@@ -498,6 +504,7 @@ struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpuma
     u->behave = behave;
     u->arg[0] = arg0;
     u->arg[1] = arg1;
+    list_add_tail(&d->units, &u->unit.link);
     if (ops->unit_insert) {
         ops->unit_insert(&s->pool, &u->unit, s->now);
     }
@@ -520,6 +527,22 @@ void sim_pause(struct sim *s, struct sim_unit *u)
     } else if (u->unit.running) {
         tickle(s, u->unit.cpu);
     }
+}
+
+void sim_down(struct sim *s, struct sim_unit *u)
+{
+    u->unit.down = true;
+    sim_pause(s, u);
+}
+
+int sim_rt(struct sim *s, struct sim_unit *u, const struct sched_rt *rt, bool force)
+{
+    u32 cpu = NO_CPU;
+    int rc = s->pool.ops->rt_set(&s->pool, &u->unit, rt, force, s->now, &cpu);
+
+    tickle(s, cpu);
+    checks(s);
+    return rc;
 }
 
 void sim_unpause(struct sim *s, struct sim_unit *u)
@@ -586,6 +609,11 @@ void sim_unit_remove(struct sim *s, struct sim_unit *u)
     if (s->pool.ops->unit_remove) {
         s->pool.ops->unit_remove(&s->pool, &u->unit, s->now);
     }
+    list_del(&u->unit.link);
+    cpumask_for_each(cpu, &s->pool.calls) {
+        tickle(s, cpu);
+    }
+    cpumask_clear_all(&s->pool.calls);
     s->gone += u->ran;
     memset(u, 0, sizeof(*u));
     memset(&u->unit, 0xa5, sizeof(u->unit));

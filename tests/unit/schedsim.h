@@ -57,6 +57,9 @@ struct sim {
     s64 gone; /* what removed units ran */
     u64 seed, events, decisions;
     bool check_conservation; /* a policy that is not work conserving clears it */
+    bool any_slice;          /* it may decide on slices of any length, none, or for idle CPUs */
+    /* Whether a unit that wants a CPU may have one; NULL: any may. */
+    bool (*ready)(const struct sched_unit *u);
     struct sim_cpu cpu[NR_CPUS];
     struct sched_dom dom[SIM_DOMS];
     struct sim_unit unit[SIM_UNITS];
@@ -73,6 +76,9 @@ struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpuma
                           s64 arg0, s64 arg1);
 void sim_run(struct sim *s, stime_t duration);
 void sim_pause(struct sim *s, struct sim_unit *u);
+void sim_down(struct sim *s, struct sim_unit *u); /* a pause that may cost it its CPU */
+/* 0 or an error number, as the policy says. */
+int sim_rt(struct sim *s, struct sim_unit *u, const struct sched_rt *rt, bool force);
 void sim_unpause(struct sim *s, struct sim_unit *u);
 void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
                   const struct cpumask *soft);
