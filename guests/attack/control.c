@@ -44,7 +44,7 @@ static volatile unsigned long operations;
 static unsigned long limit, nr_cpus;
 static volatile unsigned int acting;
 static bool starve;
-static unsigned long built, mapped, updated, typed; /* what came to pass */
+static unsigned long built, mapped, updated, typed, forests; /* what came to pass */
 
 /* ---- Short names ---- */
 
@@ -183,7 +183,7 @@ static void act_update(struct actor *a)
     static const uint64_t bits[] = { 0, 0x21, 0x23, 0x25, 0x27, 0x67, 0x167, 0xe7, 0xfff };
     unsigned int slot = some_slot(a), from = below(&a->dice, 8) ? slot : some_slot(a);
     struct mmu_update *u = (void *)a->memory;
-    unsigned int n = 1 + (unsigned int)below(&a->dice, 8);
+    unsigned int n = 1 + (unsigned int)below(&a->dice, below(&a->dice, 4) ? 4 : 32);
     unsigned int owner = below(&a->dice, 16) ? FIRST_DOMID + from : some_domid(a);
 
     for (unsigned int i = 0; i < n; i++) {
@@ -193,6 +193,28 @@ static void act_update(struct actor *a)
         u[i].val = mfn_of(a, from) * PAGE_SIZE | bits[below(&a->dice, 9)];
     }
     updated += mmu_update(u, n, NULL, (FIRST_DOMID + slot + 1) << 16 | owner) == 0;
+}
+
+/* As many tables as one call does not check at once: an L2 over 512 L1s that are empty. */
+static void act_forest(struct actor *a)
+{
+    unsigned int slot = some_slot(a), domid = FIRST_DOMID + slot;
+    uint64_t *alias = some_alias(a), l2 = domains[slot].mfn[NR_FRAMES - 1], first = 512;
+    struct mmuext_op op = { .cmd = MMUEXT_PIN_L2_TABLE, .arg1.mfn = l2 };
+
+    if (reserve(XENMEM_populate_physmap, domid, &first, 1, 9) != 1 ||
+        map_foreign(alias, l2, domid, PTE_RW)) {
+        return;
+    }
+    for (unsigned int i = 0; i < 512; i++) {
+        alias[i] = (first + i) * PAGE_SIZE | PTE_TABLE;
+    }
+    unmap_foreign(alias);
+    forests += mmuext_op(&op, 1, NULL, domid) == 0;
+    if (below(&a->dice, 2)) {
+        op.cmd = MMUEXT_UNPIN_TABLE;
+        mmuext_op(&op, 1, NULL, domid);
+    }
 }
 
 static void act_mmuext(struct actor *a)
@@ -277,7 +299,7 @@ static void act_build(struct actor *a)
     if (create(a, domid)) {
         return;
     }
-    a->domctl.u.max_mem.max_memkb = 4 * (NR_FRAMES + below(&a->dice, 64));
+    a->domctl.u.max_mem.max_memkb = 4 * (NR_FRAMES + below(&a->dice, 2048));
     domctl(a, XEN_DOMCTL_max_mem, domid);
     for (unsigned int i = 0; i < NR_FRAMES; i++) {
         mfns[i] = i;
@@ -318,7 +340,7 @@ static void act_any(struct actor *a)
 
 static void act_max_mem(struct actor *a)
 {
-    a->domctl.u.max_mem.max_memkb = below(&a->dice, 8) ? 4 * below(&a->dice, 256) : roll(&a->dice);
+    a->domctl.u.max_mem.max_memkb = below(&a->dice, 8) ? 4 * below(&a->dice, 2048) : roll(&a->dice);
     domctl(a, XEN_DOMCTL_max_mem, FIRST_DOMID + some_slot(a));
 }
 
@@ -480,12 +502,12 @@ static void act_tarn(struct actor *a)
 static void one_act(struct actor *a)
 {
     static void (*const acts[])(struct actor *) = {
-        act_build,    act_build,      act_build,  act_build,   act_create,  act_destroy,
-        act_populate, act_decrease,   act_map,    act_map,     act_update,  act_update,
-        act_update,   act_map_shared, act_mmuext, act_mmuext,  act_mmuext,  act_mmuext,
-        act_simple,   act_simple,     act_any,    act_max_mem, act_context, act_context,
-        act_affinity, act_share,      act_event,  act_event,   act_event,   act_trigger,
-        act_cpu,      act_sysctl,     act_tarn,
+        act_build,    act_build,      act_build,  act_build,  act_create,  act_destroy,
+        act_populate, act_decrease,   act_map,    act_map,    act_update,  act_update,
+        act_update,   act_map_shared, act_mmuext, act_mmuext, act_mmuext,  act_mmuext,
+        act_forest,   act_simple,     act_simple, act_any,    act_max_mem, act_context,
+        act_context,  act_affinity,   act_share,  act_event,  act_event,   act_event,
+        act_trigger,  act_cpu,        act_sysctl, act_tarn,
     };
 
     acts[below(&a->dice, sizeof(acts) / sizeof(acts[0]))](a);
@@ -607,8 +629,9 @@ const char *attack_control(void)
     close_ports((evtchn_port_t)port);
     upcalls_enable();
     after = free_pages();
-    printf("attack: %lu domains built, %lu frames mapped, %lu updates, %lu extended ones\n", built,
-           mapped, updated, typed);
+    printf("attack: %lu domains built, %lu frames mapped, %lu updates, %lu extended ones, "
+           "%lu forests\n",
+           built, mapped, updated, typed, forests);
     printf("attack: %lu operations by %u vcpus; free pages %lu before, %lu after\n", limit, started,
            before, after);
     return before && before == after ? NULL : "memory was lost";
