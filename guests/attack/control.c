@@ -557,25 +557,30 @@ static void close_ports(evtchn_port_t from)
     }
 }
 
-static void destroy_all(void)
+/* The one with the lowest id from `first` on; 0: there is none. */
+static unsigned int next_domain(unsigned int first, xen_domctl_getdomaininfo_t *info)
 {
     struct actor *a = &actors[0];
+
+    memset(&a->sysctl.u, 0, sizeof(a->sysctl.u));
+    a->sysctl.u.getdomaininfolist.first_domain = (domid_t)first;
+    a->sysctl.u.getdomaininfolist.max_domains = 1;
+    set_xen_guest_handle(a->sysctl.u.getdomaininfolist.buffer, info);
+    return sysctl(a, XEN_SYSCTL_getdomaininfolist) == 0 && a->sysctl.u.getdomaininfolist.num_domains
+               ? info->domain
+               : 0;
+}
+
+/* They may hold each other's frames, so none must be left only after the last. */
+static void destroy_all(void)
+{
     static xen_domctl_getdomaininfo_t info;
 
-    for (;;) {
-        memset(&a->sysctl.u, 0, sizeof(a->sysctl.u));
-        a->sysctl.u.getdomaininfolist.first_domain = 1;
-        a->sysctl.u.getdomaininfolist.max_domains = 1;
-        set_xen_guest_handle(a->sysctl.u.getdomaininfolist.buffer, &info);
-        if (sysctl(a, XEN_SYSCTL_getdomaininfolist) || !a->sysctl.u.getdomaininfolist.num_domains) {
-            return;
-        }
-        if (info.flags & XEN_DOMINF_dying) {
-            printf("attack: domain %u dies with %lu pages\n", info.domain,
-                   (unsigned long)info.tot_pages);
-            return;
-        }
-        domctl(a, XEN_DOMCTL_destroydomain, info.domain);
+    for (unsigned int d = 0; (d = next_domain(d + 1, &info));) {
+        domctl(&actors[0], XEN_DOMCTL_destroydomain, d);
+    }
+    for (unsigned int d = 0; (d = next_domain(d + 1, &info));) {
+        printf("attack: domain %u is left with %lu pages\n", d, (unsigned long)info.tot_pages);
     }
 }
 

@@ -43,8 +43,8 @@ def test_as_dom0(boot):
     assert not machine.lines(r"NOT refused|PANIC")
 
 
-@pytest.mark.parametrize("smp, arguments", [("1", "seed=1 count=1500"), ("4", "seed=2 count=2500 cpus=4"),
-                                            ("2", "seed=3 count=1500 cpus=2 starve")])
+@pytest.mark.parametrize("smp, arguments", [("1", "seed=1 count=800"), ("4", "seed=2 count=1500 cpus=4"),
+                                            ("2", "seed=3 count=1000 cpus=2 starve")])
 def test_control_domain_gone_wild(boot, smp, arguments):
     """Domains made, built, run, changed and destroyed by chance, by four vcpus at once: no page is lost."""
     machine = boot(smp=smp, cmdline="dom0_mem=32M dom0_max_vcpus=4 loglvl=none", modules=["attack attack=control " + arguments])
@@ -56,10 +56,10 @@ def test_control_domain_gone_wild(boot, smp, arguments):
 
 
 HOSTILE = {
-    "rings": "attack=rings seconds=2",  # garbage in the rings; at the end their pages are given back
+    "rings": "attack=rings seconds=1",  # garbage in the rings; at the end their pages are given back
     "crash": "attack=rings seconds=1 seed=2 end=3",
-    "store": "attack=store count=2000",
-    "hoard": "attack=hoard reads=200 linger=2",
+    "store": "attack=store count=1000",
+    "hoard": "attack=hoard reads=150 linger=1",
 }
 
 
@@ -78,7 +78,7 @@ def test_against_control_domain():
             most = max(most, in_use(m))
             assert time.monotonic() - begun < 5 * SCALE
         assert m.free_pages() == free
-        assert most < heap + (3 << 20)
+        assert most < heap + (2 << 20)
         assert in_use(m) < heap + (64 << 10)
 
 
