@@ -40,6 +40,7 @@ struct actor {
 
 static struct actor actors[MAX_VCPUS];
 static uint64_t aliases[MAX_VCPUS][NR_ALIASES][512] __attribute__((aligned(4096)));
+static uint8_t sink[1 << 18]; /* for answers that nobody reads */
 static volatile unsigned long operations;
 static unsigned long limit, nr_cpus;
 static volatile unsigned int acting;
@@ -484,6 +485,34 @@ static void act_sysctl(struct actor *a)
     sysctl(a, commands[below(&a->dice, sizeof(commands) / sizeof(commands[0]))]);
 }
 
+/* Whatever it is, but for what ends the machine. */
+static void act_any_of_machine(struct actor *a)
+{
+    struct xen_platform_op p = {
+        .cmd = (uint32_t)below(&a->dice, 70),
+        .interface_version = XENPF_INTERFACE_VERSION,
+    };
+    uint32_t cmd = (uint32_t)below(&a->dice, 32);
+
+    for (unsigned int i = 0; i < 8; i++) {
+        uint64_t some = below(&a->dice, 2) ? below(&a->dice, 8) : roll(&a->dice);
+
+        ((uint64_t *)&a->sysctl.u)[i] = below(&a->dice, 4) ? some : ARG(sink);
+        a->memory[i] = ((uint64_t *)&p.u)[i] = some;
+    }
+    if (cmd != XEN_SYSCTL_debug_keys && cmd != XEN_SYSCTL_cpu_hotplug) {
+        sysctl(a, cmd);
+    }
+    if (p.cmd != XENPF_enter_acpi_sleep && p.cmd != XENPF_cpu_offline) {
+        hypercall2(__HYPERVISOR_platform_op, ARG(&p), 0);
+    }
+    *(domid_t *)a->memory = (domid_t)some_domid(a);
+    cmd = (uint32_t)below(&a->dice, 32);
+    if (cmd > XENMEM_populate_physmap && cmd != XENMEM_exchange) {
+        memory_op((int)cmd, a->memory);
+    }
+}
+
 static void act_tarn(struct actor *a)
 {
     struct tarn_domain_name name = { .domid = (domid_t)some_domid(a), .name = "victim" };
@@ -502,12 +531,24 @@ static void act_tarn(struct actor *a)
 static void one_act(struct actor *a)
 {
     static void (*const acts[])(struct actor *) = {
-        act_build,    act_build,      act_build,  act_build,  act_create,  act_destroy,
-        act_populate, act_decrease,   act_map,    act_map,    act_update,  act_update,
-        act_update,   act_map_shared, act_mmuext, act_mmuext, act_mmuext,  act_mmuext,
-        act_forest,   act_simple,     act_simple, act_any,    act_max_mem, act_context,
-        act_context,  act_affinity,   act_share,  act_event,  act_event,   act_event,
-        act_trigger,  act_cpu,        act_sysctl, act_tarn,
+        act_build,    act_build,
+        act_build,    act_build,
+        act_create,   act_destroy,
+        act_populate, act_decrease,
+        act_map,      act_map,
+        act_update,   act_update,
+        act_update,   act_map_shared,
+        act_mmuext,   act_mmuext,
+        act_mmuext,   act_mmuext,
+        act_forest,   act_simple,
+        act_simple,   act_any,
+        act_max_mem,  act_context,
+        act_context,  act_affinity,
+        act_share,    act_event,
+        act_event,    act_event,
+        act_trigger,  act_cpu,
+        act_sysctl,   act_any_of_machine,
+        act_tarn,
     };
 
     acts[below(&a->dice, sizeof(acts) / sizeof(acts[0]))](a);

@@ -137,7 +137,8 @@ static void trampoline_fill(struct pcpu *p)
     d->long_mode += (u32)trampoline_pa;
     d->gdt += (u32)trampoline_pa;
     smp_mb();
-    WRITE_ONCE(d->apic_id, p->apic_id);
+    d->apic_id = p->apic_id; /* last: it is what lets the CPU in */
+    smp_mb();
 }
 
 /* Its answer must come between our two readings; by how much it doesn't is how much its TSC is off.
@@ -177,7 +178,8 @@ static bool start(struct pcpu *p)
         lapic_send_startup(p->apic_id, page);
     }
     if (!wait_alive(ANSWER_NS) || !wait_stage(STAGE_READY, SETUP_NS)) {
-        WRITE_ONCE(trampoline_data()->apic_id, NO_APIC); /* it must not come to life any more */
+        trampoline_data()->apic_id = NO_APIC; /* it must not come to life any more */
+        smp_mb();
         lapic_send_init(p->apic_id);
         return false;
     }
