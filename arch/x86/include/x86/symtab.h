@@ -4,6 +4,6 @@
 
 #include <tarn/types.h>
 
-extern const u32 symtab_addr[];  /* the low halves: all of the image has one upper half */
+extern const u32 symtab_addr[];   /* the low halves: all of the image has one upper half */
 extern const char symtab_names[]; /* one after the other, in the same order */
 extern const u32 symtab_count;
