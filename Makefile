@@ -244,7 +244,7 @@ oracle: all ## boot our guests on Debian's Xen and compare what they print
 	$(Q)O=$(O) $(PYTHON) tests/qemu/oracle.py $(T)
 
 .PHONY: linux
-linux: $(IMAGE) ## boot Debian's Linux as a guest and as domain 0; T= which, e.g. T='domu-4 --repeat 10'
+linux: $(IMAGE) $(O)/guests/control.elf $(ARCHIVE) $(TARN) ## boot Debian's Linux as a guest and as domain 0; T= which, e.g. T='domu-4 --repeat 10'
 	$(Q)O=$(O) $(PYTHON) tests/qemu/linux.py $(T)
 
 # Running. GUEST=name boots that guest alone as dom0 with ARGS as its command line.

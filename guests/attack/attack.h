@@ -32,6 +32,7 @@ const char *attack_base_race(void);
 const char *attack_type_race(void);
 const char *attack_info_race(void);
 const char *attack_privileged(void);
+const char *attack_strings(void);
 const char *attack_fuzz(void);
 const char *attack_store(void);
 const char *attack_hoard(void);

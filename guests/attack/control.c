@@ -40,11 +40,12 @@ struct actor {
 
 static struct actor actors[MAX_VCPUS];
 static uint64_t aliases[MAX_VCPUS][NR_ALIASES][512] __attribute__((aligned(4096)));
+static uint8_t sink[1 << 18]; /* for answers that nobody reads */
 static volatile unsigned long operations;
 static unsigned long limit, nr_cpus;
 static volatile unsigned int acting;
 static bool starve;
-static unsigned long built, mapped, updated, typed; /* what came to pass */
+static unsigned long built, mapped, updated, typed, forests; /* what came to pass */
 
 /* ---- Short names ---- */
 
@@ -183,7 +184,7 @@ static void act_update(struct actor *a)
     static const uint64_t bits[] = { 0, 0x21, 0x23, 0x25, 0x27, 0x67, 0x167, 0xe7, 0xfff };
     unsigned int slot = some_slot(a), from = below(&a->dice, 8) ? slot : some_slot(a);
     struct mmu_update *u = (void *)a->memory;
-    unsigned int n = 1 + (unsigned int)below(&a->dice, 8);
+    unsigned int n = 1 + (unsigned int)below(&a->dice, below(&a->dice, 4) ? 4 : 32);
     unsigned int owner = below(&a->dice, 16) ? FIRST_DOMID + from : some_domid(a);
 
     for (unsigned int i = 0; i < n; i++) {
@@ -193,6 +194,28 @@ static void act_update(struct actor *a)
         u[i].val = mfn_of(a, from) * PAGE_SIZE | bits[below(&a->dice, 9)];
     }
     updated += mmu_update(u, n, NULL, (FIRST_DOMID + slot + 1) << 16 | owner) == 0;
+}
+
+/* As many tables as one call does not check at once: an L2 over 512 L1s that are empty. */
+static void act_forest(struct actor *a)
+{
+    unsigned int slot = some_slot(a), domid = FIRST_DOMID + slot;
+    uint64_t *alias = some_alias(a), l2 = domains[slot].mfn[NR_FRAMES - 1], first = 512;
+    struct mmuext_op op = { .cmd = MMUEXT_PIN_L2_TABLE, .arg1.mfn = l2 };
+
+    if (reserve(XENMEM_populate_physmap, domid, &first, 1, 9) != 1 ||
+        map_foreign(alias, l2, domid, PTE_RW)) {
+        return;
+    }
+    for (unsigned int i = 0; i < 512; i++) {
+        alias[i] = (first + i) * PAGE_SIZE | PTE_TABLE;
+    }
+    unmap_foreign(alias);
+    forests += mmuext_op(&op, 1, NULL, domid) == 0;
+    if (below(&a->dice, 2)) {
+        op.cmd = MMUEXT_UNPIN_TABLE;
+        mmuext_op(&op, 1, NULL, domid);
+    }
 }
 
 static void act_mmuext(struct actor *a)
@@ -277,7 +300,7 @@ static void act_build(struct actor *a)
     if (create(a, domid)) {
         return;
     }
-    a->domctl.u.max_mem.max_memkb = 4 * (NR_FRAMES + below(&a->dice, 64));
+    a->domctl.u.max_mem.max_memkb = 4 * (NR_FRAMES + below(&a->dice, 2048));
     domctl(a, XEN_DOMCTL_max_mem, domid);
     for (unsigned int i = 0; i < NR_FRAMES; i++) {
         mfns[i] = i;
@@ -318,7 +341,7 @@ static void act_any(struct actor *a)
 
 static void act_max_mem(struct actor *a)
 {
-    a->domctl.u.max_mem.max_memkb = below(&a->dice, 8) ? 4 * below(&a->dice, 256) : roll(&a->dice);
+    a->domctl.u.max_mem.max_memkb = below(&a->dice, 8) ? 4 * below(&a->dice, 2048) : roll(&a->dice);
     domctl(a, XEN_DOMCTL_max_mem, FIRST_DOMID + some_slot(a));
 }
 
@@ -462,6 +485,34 @@ static void act_sysctl(struct actor *a)
     sysctl(a, commands[below(&a->dice, sizeof(commands) / sizeof(commands[0]))]);
 }
 
+/* Whatever it is, but for what ends the machine. */
+static void act_any_of_machine(struct actor *a)
+{
+    struct xen_platform_op p = {
+        .cmd = (uint32_t)below(&a->dice, 70),
+        .interface_version = XENPF_INTERFACE_VERSION,
+    };
+    uint32_t cmd = (uint32_t)below(&a->dice, 32);
+
+    for (unsigned int i = 0; i < 8; i++) {
+        uint64_t some = below(&a->dice, 2) ? below(&a->dice, 8) : roll(&a->dice);
+
+        ((uint64_t *)&a->sysctl.u)[i] = below(&a->dice, 4) ? some : ARG(sink);
+        a->memory[i] = ((uint64_t *)&p.u)[i] = some;
+    }
+    if (cmd != XEN_SYSCTL_debug_keys && cmd != XEN_SYSCTL_cpu_hotplug) {
+        sysctl(a, cmd);
+    }
+    if (p.cmd != XENPF_enter_acpi_sleep && p.cmd != XENPF_cpu_offline) {
+        hypercall2(__HYPERVISOR_platform_op, ARG(&p), 0);
+    }
+    *(domid_t *)a->memory = (domid_t)some_domid(a);
+    cmd = (uint32_t)below(&a->dice, 32);
+    if (cmd > XENMEM_populate_physmap && cmd != XENMEM_exchange) {
+        memory_op((int)cmd, a->memory);
+    }
+}
+
 static void act_tarn(struct actor *a)
 {
     struct tarn_domain_name name = { .domid = (domid_t)some_domid(a), .name = "victim" };
@@ -480,12 +531,24 @@ static void act_tarn(struct actor *a)
 static void one_act(struct actor *a)
 {
     static void (*const acts[])(struct actor *) = {
-        act_build,    act_build,      act_build,  act_build,   act_create,  act_destroy,
-        act_populate, act_decrease,   act_map,    act_map,     act_update,  act_update,
-        act_update,   act_map_shared, act_mmuext, act_mmuext,  act_mmuext,  act_mmuext,
-        act_simple,   act_simple,     act_any,    act_max_mem, act_context, act_context,
-        act_affinity, act_share,      act_event,  act_event,   act_event,   act_trigger,
-        act_cpu,      act_sysctl,     act_tarn,
+        act_build,    act_build,
+        act_build,    act_build,
+        act_create,   act_destroy,
+        act_populate, act_decrease,
+        act_map,      act_map,
+        act_update,   act_update,
+        act_update,   act_map_shared,
+        act_mmuext,   act_mmuext,
+        act_mmuext,   act_mmuext,
+        act_forest,   act_simple,
+        act_simple,   act_any,
+        act_max_mem,  act_context,
+        act_context,  act_affinity,
+        act_share,    act_event,
+        act_event,    act_event,
+        act_trigger,  act_cpu,
+        act_sysctl,   act_any_of_machine,
+        act_tarn,
     };
 
     acts[below(&a->dice, sizeof(acts) / sizeof(acts[0]))](a);
@@ -535,25 +598,30 @@ static void close_ports(evtchn_port_t from)
     }
 }
 
-static void destroy_all(void)
+/* The one with the lowest id from `first` on; 0: there is none. */
+static unsigned int next_domain(unsigned int first, xen_domctl_getdomaininfo_t *info)
 {
     struct actor *a = &actors[0];
+
+    memset(&a->sysctl.u, 0, sizeof(a->sysctl.u));
+    a->sysctl.u.getdomaininfolist.first_domain = (domid_t)first;
+    a->sysctl.u.getdomaininfolist.max_domains = 1;
+    set_xen_guest_handle(a->sysctl.u.getdomaininfolist.buffer, info);
+    return sysctl(a, XEN_SYSCTL_getdomaininfolist) == 0 && a->sysctl.u.getdomaininfolist.num_domains
+               ? info->domain
+               : 0;
+}
+
+/* They may hold each other's frames, so none must be left only after the last. */
+static void destroy_all(void)
+{
     static xen_domctl_getdomaininfo_t info;
 
-    for (;;) {
-        memset(&a->sysctl.u, 0, sizeof(a->sysctl.u));
-        a->sysctl.u.getdomaininfolist.first_domain = 1;
-        a->sysctl.u.getdomaininfolist.max_domains = 1;
-        set_xen_guest_handle(a->sysctl.u.getdomaininfolist.buffer, &info);
-        if (sysctl(a, XEN_SYSCTL_getdomaininfolist) || !a->sysctl.u.getdomaininfolist.num_domains) {
-            return;
-        }
-        if (info.flags & XEN_DOMINF_dying) {
-            printf("attack: domain %u dies with %lu pages\n", info.domain,
-                   (unsigned long)info.tot_pages);
-            return;
-        }
-        domctl(a, XEN_DOMCTL_destroydomain, info.domain);
+    for (unsigned int d = 0; (d = next_domain(d + 1, &info));) {
+        domctl(&actors[0], XEN_DOMCTL_destroydomain, d);
+    }
+    for (unsigned int d = 0; (d = next_domain(d + 1, &info));) {
+        printf("attack: domain %u is left with %lu pages\n", d, (unsigned long)info.tot_pages);
     }
 }
 
@@ -607,8 +675,9 @@ const char *attack_control(void)
     close_ports((evtchn_port_t)port);
     upcalls_enable();
     after = free_pages();
-    printf("attack: %lu domains built, %lu frames mapped, %lu updates, %lu extended ones\n", built,
-           mapped, updated, typed);
+    printf("attack: %lu domains built, %lu frames mapped, %lu updates, %lu extended ones, "
+           "%lu forests\n",
+           built, mapped, updated, typed, forests);
     printf("attack: %lu operations by %u vcpus; free pages %lu before, %lu after\n", limit, started,
            before, after);
     return before && before == after ? NULL : "memory was lost";

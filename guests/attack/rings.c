@@ -137,11 +137,12 @@ const char *attack_hoard(void)
 {
     static char path[2000];
     const char *why = rings_begin();
+    unsigned long reads = arg_number("reads", 1024);
 
     memset(path, 'x', sizeof(path) - 1);
     for (uint32_t tx = 1; !why && tx <= 10; tx++) {
         request(XS_TRANSACTION_START, 0, "", 1);
-        for (unsigned int i = 0; i < 1024; i++) {
+        for (unsigned int i = 0; i < reads; i++) {
             for (unsigned int digit = 0; digit < 10; digit++) {
                 path[digit] = (char)('a' + (i >> digit & 1));
             }
@@ -212,7 +213,7 @@ const char *attack_rings(void)
         give_back(start_info->shared_info / PAGE_SIZE);
     }
     last_words("attack: rings: all was tried\n");
-    for (; end > SHUTDOWN_MAX;) {
+    while (end > SHUTDOWN_MAX) {
         cpu_relax();
     }
     guest_shutdown((unsigned int)end);

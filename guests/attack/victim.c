@@ -1,23 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * victim.c - the domain that control.c makes: four levels of tables, a page of code with its data,
- * a stack for all vcpus, and a frame that it pins as a table over and over. Each vcpu rolls the
- * time stamp counter for its next hypercall: yield, poll, block, events, pins, memory.
+ * a stack for all vcpus, and frames that it pins and gives away over and over. The data is a list
+ * of hypercalls; each vcpu makes them by chance, for ever.
  */
 #include "victim.h"
 
 #define VICTIM_VIRT 0xffffffff80000000UL
-#define DATA 0xe00UL /* within the page of code */
+#define DATA 0x400UL /* within the page of code */
+#define NR_CALLS 32U
+#define NR_OFTEN 28U /* the others are rare: they end something */
 
 enum { PAGE_L4, PAGE_L3, PAGE_L2, PAGE_L1, PAGE_CODE, PAGE_STACK, PAGE_SPARE, PAGE_PINNED };
 
-struct victim_data {
-    uint32_t event[4];
-    struct mmuext_op pins[2];
-    struct xen_memory_reservation memory;
-    struct sched_poll poll;
-    uint64_t frame;
+struct victim_call {
+    uint64_t nr, args[4];
 };
+
+struct victim_data {
+    struct victim_call calls[NR_CALLS];
+    struct {
+        uint32_t words[4];
+    } events[8];
+    struct mmuext_op pins[2];
+    struct xen_memory_reservation memory, gift;
+    struct sched_poll poll;
+    struct vcpu_register_vcpu_info info;
+    struct vcpu_set_singleshot_timer timer;
+    struct sched_watchdog watchdog;
+    struct sched_shutdown shutdown;
+    uint64_t frame, gift_frame;
+};
+_Static_assert(DATA + sizeof(struct victim_data) <= PAGE_SIZE, "it is one page");
 
 extern const char victim_code[], victim_code_end[];
 
@@ -25,71 +39,29 @@ asm(".pushsection .rodata\n"
     "victim_code:\n"
     "    lea victim_code(%rip), %rbx\n"
     "    lea 0x2000(%rbx), %rsp\n"
-    "    add $0xe00, %rbx\n"
-    "1:  rdtsc\n"
-    "    mov %eax, %ebp\n"
-    "    shr $3, %eax\n"
+    "    add $0x400, %rbx\n"
+    "    rdtsc\n"
     "    mov %eax, %r12d\n"
-    "    shr $3, %r12d\n"
-    "    and $7, %r12d\n"
-    "    and $7, %eax\n"
-    "    jz 10f\n"
-    "    cmp $1, %eax\n"
-    "    je 11f\n"
-    "    cmp $2, %eax\n"
-    "    je 12f\n"
-    "    cmp $3, %eax\n"
-    "    je 13f\n"
-    "    cmp $4, %eax\n"
-    "    je 14f\n"
-    "    cmp $5, %eax\n"
-    "    je 15f\n"
-    /* an event operation: close 3, send 4, bind_ipi 7, bind_vcpu 8, unmask 9 */
-    "    mov %r12d, (%rbx)\n"
-    "    mov $4, %edi\n"
-    "    test $0x700, %ebp\n"
-    "    jnz 2f\n"
-    "    mov $7, %edi\n"
-    "    test $0x800, %ebp\n"
-    "    jnz 2f\n"
-    "    mov $3, %edi\n"
-    "2:  movl $0, 4(%rbx)\n"
-    "    mov %rbx, %rsi\n"
-    "    mov $32, %eax\n"
-    "    jmp 20f\n"
-    "10: xor %edi, %edi\n" /* yield */
-    "    xor %esi, %esi\n"
-    "    mov $29, %eax\n"
-    "    jmp 20f\n"
-    "11: mov $26, %eax\n" /* pin and unpin */
-    "    lea 16(%rbx), %rdi\n"
-    "    mov $2, %esi\n"
-    "    xor %edx, %edx\n"
-    "    mov $0x7ff0, %r10d\n"
-    "    jmp 20f\n"
-    "12: mov $6, %edi\n" /* populate_physmap */
-    "    jmp 3f\n"
-    "13: mov $1, %edi\n" /* decrease_reservation */
-    "3:  mov $12, %eax\n"
-    "    lea 64(%rbx), %rsi\n"
-    "    jmp 20f\n"
-    "14: mov $3, %edi\n" /* poll */
-    "    lea 96(%rbx), %rsi\n"
-    "    mov $29, %eax\n"
-    "    jmp 20f\n"
-    "15: mov $1, %edi\n" /* block, rarely */
-    "    test $0xf00, %ebp\n"
-    "    jnz 10b\n"
-    "    xor %esi, %esi\n"
-    "    mov $29, %eax\n"
-    "20: syscall\n"
+    "1:  imul $0x343fd, %r12d, %r12d\n"
+    "    add $0x269ec3, %r12d\n"
+    "    mov %r12d, %eax\n"
+    "    shr $16, %eax\n"
+    "    and $31, %eax\n"
+    "    cmp $28, %eax\n"
+    "    jb 2f\n"
+    "    test $0x7f000000, %r12d\n"
+    "    jnz 1b\n"
+    "2:  imul $40, %eax, %eax\n"
+    "    lea (%rbx, %rax), %r13\n"
+    "    mov (%r13), %rax\n"
+    "    mov 8(%r13), %rdi\n"
+    "    mov 16(%r13), %rsi\n"
+    "    mov 24(%r13), %rdx\n"
+    "    mov 32(%r13), %r10\n"
+    "    syscall\n"
     "    jmp 1b\n"
     "victim_code_end:\n"
     ".popsection\n");
-
-_Static_assert(offsetof(struct victim_data, pins) == 16, "as the code has it");
-_Static_assert(offsetof(struct victim_data, memory) == 64, "as the code has it");
-_Static_assert(offsetof(struct victim_data, poll) == 96, "as the code has it");
 
 static void fill_l4(uint64_t *page, const uint64_t *mfns)
 {
@@ -113,22 +85,81 @@ static void fill_l1(uint64_t *page, const uint64_t *mfns)
     page[2] = mfns[PAGE_SPARE] * PAGE_SIZE | PTE_RW;
 }
 
-static void fill_code(uint64_t *page, const uint64_t *mfns)
-{
-    struct victim_data *d = (void *)((char *)page + DATA);
-    const struct victim_data *there = (void *)(VICTIM_VIRT + DATA);
+/* Where the domain has a member of its data. */
+#define THERE(member) (VICTIM_VIRT + DATA + offsetof(struct victim_data, member))
 
-    memcpy(page, victim_code, (size_t)(victim_code_end - victim_code));
-    memset(d, 0, sizeof(*d));
+static void fill_data(struct victim_data *d, const uint64_t *mfns)
+{
     d->pins[0].cmd = MMUEXT_PIN_L1_TABLE;
     d->pins[1].cmd = MMUEXT_UNPIN_TABLE;
     d->pins[0].arg1.mfn = d->pins[1].arg1.mfn = mfns[PAGE_PINNED];
-    set_xen_guest_handle(d->memory.extent_start, (xen_pfn_t *)(uintptr_t)&there->frame);
-    d->memory.nr_extents = 1;
-    d->memory.domid = DOMID_SELF;
-    set_xen_guest_handle(d->poll.ports, (evtchn_port_t *)(uintptr_t)there->event);
+    set_xen_guest_handle(d->memory.extent_start, (xen_pfn_t *)THERE(frame));
+    set_xen_guest_handle(d->gift.extent_start, (xen_pfn_t *)THERE(gift_frame));
+    d->memory.nr_extents = d->gift.nr_extents = 1;
+    d->memory.domid = d->gift.domid = DOMID_SELF;
+    d->gift_frame = mfns[PAGE_SPARE]; /* it stays mapped */
+    set_xen_guest_handle(d->poll.ports, (evtchn_port_t *)THERE(events[1]));
     d->poll.nr_ports = 1;
     d->poll.timeout = 1;
+    d->info.mfn = mfns[PAGE_SPARE];
+    d->timer.timeout_abs_ns = clock_now() + 10 * MS;
+    d->watchdog.timeout = 1;
+    d->shutdown.reason = (unsigned int)mfns[PAGE_CODE] % (SHUTDOWN_MAX + 1);
+    for (unsigned int i = 0; i < 8; i++) {
+        d->events[i].words[0] = i;
+    }
+}
+
+static void fill_calls(struct victim_call *calls)
+{
+    const struct victim_call some[NR_CALLS] = {
+        { __HYPERVISOR_sched_op, { SCHEDOP_yield } },
+        { __HYPERVISOR_sched_op, { SCHEDOP_poll, THERE(poll) } },
+        { __HYPERVISOR_sched_op, { SCHEDOP_yield } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[1]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[2]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[3]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[4]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_unmask, THERE(events[2]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_bind_ipi, THERE(events[0]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_bind_virq, THERE(events[0]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_close, THERE(events[5]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_bind_vcpu, THERE(events[3]) } },
+        { __HYPERVISOR_mmuext_op, { THERE(pins), 2, 0, DOMID_SELF } },
+        { __HYPERVISOR_mmuext_op, { THERE(pins), 1, 0, DOMID_SELF } },
+        { __HYPERVISOR_mmuext_op, { THERE(pins[1]), 1, 0, DOMID_SELF } },
+        { __HYPERVISOR_memory_op, { XENMEM_populate_physmap, THERE(memory) } },
+        { __HYPERVISOR_memory_op, { XENMEM_decrease_reservation, THERE(memory) } },
+        { __HYPERVISOR_memory_op, { XENMEM_increase_reservation, THERE(memory) } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_register_vcpu_info, 0, THERE(info) } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_register_vcpu_info, 1, THERE(info) } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_set_singleshot_timer, 0, THERE(timer) } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_up, 1 } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_up, 2 } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_is_up, 3 } },
+        { __HYPERVISOR_set_timer_op, { clock_now() + 5 * MS } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_send_nmi, 1 } },
+        { __HYPERVISOR_set_debugreg, { 0, VICTIM_VIRT } },
+        { __HYPERVISOR_xen_version, { XENVER_version } },
+        [NR_OFTEN] = { __HYPERVISOR_sched_op, { SCHEDOP_block } },
+        { __HYPERVISOR_vcpu_op, { VCPUOP_down, 2 } },
+        { __HYPERVISOR_memory_op, { XENMEM_decrease_reservation, THERE(gift) } },
+        { __HYPERVISOR_sched_op,
+          { clock_now() % 4 ? SCHEDOP_watchdog : SCHEDOP_shutdown,
+            clock_now() % 4 ? THERE(watchdog) : THERE(shutdown) } },
+    };
+
+    memcpy(calls, some, sizeof(some));
+}
+
+static void fill_code(uint64_t *page, const uint64_t *mfns)
+{
+    struct victim_data *d = (void *)((char *)page + DATA);
+
+    memcpy(page, victim_code, (size_t)(victim_code_end - victim_code));
+    memset(d, 0, sizeof(*d));
+    fill_data(d, mfns);
+    fill_calls(d->calls);
 }
 
 void (*const victim_fill[VICTIM_PAGES])(uint64_t *page, const uint64_t *mfns) = {

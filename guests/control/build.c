@@ -11,8 +11,9 @@
 
 #define PTE_P 1UL
 #define PTE_TABLE 0x67UL /* present, writable, user, accessed, dirty */
-#define PTE_RW 0x27UL
-#define PTE_RO 0x25UL
+/* Without the user bit: the hypervisor takes these for the kernel's, or else for global ones. */
+#define PTE_RW 0x23UL
+#define PTE_RO 0x21UL
 #define PTE_ADDRESS 0x000ffffffffff000UL
 #define SUPERPAGE 512u
 #define RFLAGS_START 0x202u /* interrupts on, and the bit that is always one */
@@ -400,8 +401,8 @@ static long find_shared_info(struct build *b)
 }
 
 static long (*const steps[])(struct build *b) = {
-    parse_kernel,     give_memory,         find_shared_info, load,       mask_upcalls,
-    write_start_info, fill_hypercall_page, make_tables,      pin_tables, start_vcpu0,
+    parse_kernel, give_memory,      find_shared_info,    load,       mask_upcalls,
+    make_tables,  write_start_info, fill_hypercall_page, pin_tables, start_vcpu0,
 };
 
 /* NULL: no memory, as why[] says. */

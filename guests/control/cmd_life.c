@@ -93,8 +93,7 @@ static int run_console(int argc, char **argv)
         return 1;
     }
     if (!d->console) {
-        return fail("%s: it has no console of its own, what it prints is in dmesg (ENODEV)",
-                    d->name);
+        return fail("%s: no console of its own, it prints on the serial line (ENODEV)", d->name);
     }
     if (log) {
         attachment_output(d, &shown);

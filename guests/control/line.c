@@ -8,7 +8,7 @@
 #define WORDS_MAX 64
 #define SCRIPT_DEPTH 4u
 
-bool shell_dry_run, shell_json, shell_verbose;
+bool shell_dry_run, shell_json;
 
 static unsigned int script_depth;
 
@@ -126,12 +126,11 @@ static int global_options(int argc, char **argv)
 {
     int n = 0;
 
-    shell_dry_run = shell_json = shell_verbose = false;
+    shell_dry_run = shell_json = false;
     for (; n < argc && argv[n][0] == '-'; n++) {
         for (const char *p = argv[n] + 1; *p; p++) {
             shell_dry_run |= *p == 'N';
             shell_json |= *p == 'j';
-            shell_verbose |= *p == 'v';
             if (!strchr("NjvftT", *p)) {
                 return -1;
             }

@@ -46,14 +46,20 @@ static void on_timer(evtchn_port_t port)
 /* Those services that wait for nothing; a wait within them must not enter them again. */
 static void serve_domains(void)
 {
-    static bool inside;
+    static bool inside, missed;
 
-    if (!inside) {
-        inside = true;
-        consoles_service();
-        store_service();
-        domains_service();
-        inside = false;
+    if (inside) {
+        missed = true; /* what we were woken for may be theirs */
+        return;
+    }
+    inside = true;
+    consoles_service();
+    store_service();
+    domains_service();
+    inside = false;
+    if (missed) {
+        missed = false;
+        loop_wake();
     }
 }
 

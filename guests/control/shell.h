@@ -30,7 +30,7 @@ static inline bool blank(char c)
 
 /* ---- line.c ---- */
 
-extern bool shell_dry_run, shell_json, shell_verbose; /* xl's -N, -j and -v before a command */
+extern bool shell_dry_run, shell_json; /* xl's -N and -j before a command */
 /* Runs a whole line (commands divided by ';', '#' starts a comment); the last status, also $?. */
 int line_run(struct session *s, const char *line);
 /* The lines of a file, each shown behind the prompt if `show`; the status of the last. */

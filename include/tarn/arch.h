@@ -140,9 +140,9 @@ void evtchn_domain_destroy(struct domain *d);
 void console_flush_domain(struct domain *d);
 
 /*
- * kernel/domain.c. Called by arch/x86/mm/frames.c: the last reference to a frame went, its owner's
- * count is to change; no lock or that domain's mmu_lock held. The lookup takes a reference and is
- * NULL for a domain that is gone; DOMID_SELF is current's.
+ * kernel/domain.c. Called by arch/x86/mm/domain_frames.c: the last reference to a frame went, its
+ * owner's count is to change; no lock or that domain's mmu_lock held. The lookup takes a reference
+ * and is NULL for a domain that is gone; DOMID_SELF is current's.
  */
 struct domain *domain_get_by_id(domid_t domid);
 void domain_get(struct domain *d);

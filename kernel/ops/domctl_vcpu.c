@@ -104,6 +104,8 @@ static long reset(struct vcpu *v)
     timer_stop(&v->oneshot);
     v->initialised = false;
     domain_unload(v->domain);
+    atomic_store(&v->info, v->first_info);
+    tlb_flush_mask(&cpu_online_map); /* then nobody still writes to the old place */
     arch_vcpu_relinquish(v);
     tlb_flush_mask(&cpu_online_map); /* its window shows other descriptors from now on */
     return mmu_settle(v->domain) ? 0 : -ERESTART;

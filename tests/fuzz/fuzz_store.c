@@ -45,7 +45,7 @@ static struct store_conn *conns[2];
 /* A tree's sums are those of its parts, and its names are in order. */
 static void check_node(const struct store_node *node, unsigned int depth)
 {
-    uint32_t nodes = 1, bytes = node->size;
+    uint32_t nodes = 1, bytes = node->size + (uint32_t)strlen(node->name);
 
     check(node->refs > 0 && depth <= STORE_DEPTH_MAX);
     check(node->perms.nr > 0 && node->perms.nr <= STORE_PERMS_MAX);

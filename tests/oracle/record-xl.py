@@ -40,7 +40,7 @@ RUNS = {
     "layout-1": ("layout.sh", "1"),
     "layout-4": ("layout.sh", "4"),
     "layout-8": ("layout.sh", "8,sockets=2,cores=2,threads=2"),
-    "layout-6": ("layout.sh", "6,sockets=2,cores=3,threads=1"),
+    "layout-6": ("layout.sh", "6,sockets=3,cores=2,threads=1"),
     "life": ("life.sh", "4"),
     "wrong": ("wrong.sh", "4"),
 }

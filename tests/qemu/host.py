@@ -80,9 +80,6 @@ class Machine:
             f.write(text)
         return path
 
-    def pid(self):
-        return int(re.search(r"pid (\d+)", self.run("status").stdout).group(1))
-
     def close(self):
         subprocess.run([TARN, "--name", self.name, "down"], env=self.env, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False)

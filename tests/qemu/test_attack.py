@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A hostile guest gets nothing, and the others notice nothing."""
+import os
+import re
+import time
+
 import pytest
 
-from tarn import EXIT_OFF
+from host import Machine
+from tarn import BUILD, EXIT_OFF, SCALE
 from test_guests import ping_pong
 
 ROUNDS = 10000
@@ -36,3 +41,46 @@ def test_as_dom0(boot):
     machine = boot(smp="2", cmdline="dom0_mem=64M dom0_max_vcpus=4", modules=["attack attack=all rounds=500"])
     machine.expect_lines([r"attack: ok\n"], 120)
     assert not machine.lines(r"NOT refused|PANIC")
+
+
+@pytest.mark.parametrize("smp, arguments", [("1", "seed=1 count=800"), ("4", "seed=2 count=1500 cpus=4"),
+                                            ("2", "seed=3 count=1000 cpus=2 starve")])
+def test_control_domain_gone_wild(boot, smp, arguments):
+    """Domains made, built, run, changed and destroyed by chance, by four vcpus at once: no page is lost."""
+    machine = boot(smp=smp, cmdline="dom0_mem=32M dom0_max_vcpus=4 loglvl=none", modules=["attack attack=control " + arguments])
+    machine.expect_lines([r"attack: ok\n"], 120)
+    before, after = machine.expect_past(r"free pages (\d+) before, (\d+) after")
+    assert before == after
+    assert int(machine.expect_past(r"attack: (\d+) domains built")[0]) > 5
+    assert machine.quit() == EXIT_OFF
+
+
+HOSTILE = {
+    "rings": "attack=rings seconds=1",  # garbage in the rings; at the end their pages are given back
+    "crash": "attack=rings seconds=1 seed=2 end=3",
+    "store": "attack=store count=1000",
+    "hoard": "attack=hoard reads=150 linger=1",
+}
+
+
+def test_against_control_domain():
+    """The control domain answers while a domain that it made spoils its rings and floods it, and loses nothing."""
+    with Machine(smp="2") as m:
+        m.run("put", os.path.join(BUILD, "guests", "attack.elf"))
+        free, heap, most = m.free_pages(), in_use(m), 0
+        for name, arguments in HOSTILE.items():
+            m.xl("create", "hello.cfg", f'name="{name}"', 'kernel="attack.elf"', "memory=16", f'extra="{arguments}"')
+        m.xl("create", "hello.cfg", 'name="honest"', 'extra=""')
+        until = time.monotonic() + 60 * SCALE
+        while len(m.out("list").split("\n")) > 2:
+            assert time.monotonic() < until, m.out("list")
+            begun = time.monotonic()
+            most = max(most, in_use(m))
+            assert time.monotonic() - begun < 5 * SCALE
+        assert m.free_pages() == free
+        assert most < heap + (2 << 20)
+        assert in_use(m) < heap + (64 << 10)
+
+
+def in_use(m):
+    return int(re.search(r"heap in use: (\d+)", m.out("pages")).group(1))

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import tarfile
 import termios
 import time
 import zlib
@@ -425,6 +426,34 @@ def test_up_with_domains(host, tmp_path):
     (tmp_path / "d.cfg").write_text("name='x'\n")
     assert host.run("up", "--dom", str(tmp_path / "d.cfg"), "--dom", str(tmp_path / "d.cfg"))[0] == 0
     assert len([w for w in host.words() if w.startswith("create ")]) == 2
+
+
+def test_up_with_files(host, tmp_path):
+    """What is brought along is in the archive, behind what was there, and does not go over the line."""
+    with tarfile.open(tmp_path / "old.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.add(FAKE, "there")
+    os.replace(tmp_path / "old.tar", os.path.join(host.env["TARN_IMAGES"], "control.tar"))
+    kernel, long = bytes(range(256)) * 9000, tmp_path / ("d" * (110 - len(str(tmp_path)))) / "name"
+    long.parent.mkdir()
+    long.write_bytes(b"long")
+    (tmp_path / "k").write_bytes(kernel)
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "d.cfg").write_text(f"kernel='k'\nramdisk='{long}'\n")
+    assert host.run("up", "--file", str(tmp_path / "empty"), "--dom", str(tmp_path / "d.cfg"))[0] == 0
+    brought = [w.split()[1:] for w in host.words() if w.startswith("brought ")]
+    assert [name for name, _ in brought] == ["there", "empty", "k", str(long), str(tmp_path / "d.cfg")]
+    assert [int(crc) for _, crc in brought[1:4]] == [0, zlib.crc32(kernel), zlib.crc32(b"long")]
+    assert not [w for w in host.words() if w.startswith("put ")]
+    assert any(argument.startswith("dom0_mem=98M ") for argument in host.arguments())
+    assert not os.path.exists(os.path.join(host.state, "default", "files.tar"))
+
+
+def test_up_with_files_that_cannot_be_brought(host, tmp_path):
+    long = tmp_path / ("x" * 120)
+    long.write_bytes(b"")
+    for path, why in ((long, "too long a name"), (tmp_path / "none", "No such file"), (tmp_path, "not a file")):
+        host.fails("up", "--file", str(path), why=why, name=None)
+        assert not host.machines()
 
 
 # ---- consoles

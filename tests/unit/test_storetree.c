@@ -695,6 +695,40 @@ static void transaction_replaces(void **state)
     IS(ask(one, XS_DIRECTORY, S("data/a")), "new");
 }
 
+/* Names count, and what a transaction remembers of paths is limited in bytes, too. */
+static void long_paths(void **state)
+{
+    char payload[2000];
+    uint32_t tx;
+    int n = 0, reads = 0;
+
+    (void)state;
+    memset(payload, 'x', sizeof(payload) - 1);
+    payload[sizeof(payload) - 1] = '\0';
+    memcpy(payload, "data/", 5);
+    for (; n < 2000; n++) {
+        payload[5] = (char)('a' + n / 26);
+        payload[6] = (char)('a' + n % 26);
+        if (strcmp(ask_in(one, 0, XS_MKDIR, payload, sizeof(payload)), "OK")) {
+            break;
+        }
+    }
+    IS(reply, "ENOSPC");
+    assert_true(n > 100 && n <= (int)(STORE_BYTES_MAX / (sizeof(payload) - 6)));
+    tx = start(one);
+    for (; reads < 2000; reads++) {
+        payload[5] = (char)('A' + reads / 26);
+        payload[6] = (char)('a' + reads % 26);
+        if (strcmp(ask_in(one, tx, XS_READ, payload, sizeof(payload)), "ENOENT")) {
+            break;
+        }
+    }
+    IS(reply, "ENOSPC");
+    assert_true(reads > 10 && reads <= (int)(STORE_CHANGE_BYTES_MAX / sizeof(payload)));
+    IS(ask(one, XS_RESET_WATCHES, S("")), "OK");
+    IS(ask(one, XS_RM, S("data")), "OK");
+}
+
 static void transaction_limits(void **state)
 {
     char payload[32];
@@ -789,6 +823,7 @@ int main(void)
         TEST(transaction_conflicts),
         TEST(transaction_replaces),
         TEST(transaction_limits),
+        TEST(long_paths),
         TEST(no_memory),
     };
 

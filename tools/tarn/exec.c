@@ -53,7 +53,7 @@ int cmd_xl(int argc, char **argv)
     struct link l;
     int status;
 
-    if (argc > 2 && !strcmp(argv[1], "console")) {
+    if (argc == 3 && !strcmp(argv[1], "console") && argv[2][0] != '-') {
         return cmd_console(argc - 1, argv + 1);
     }
     machine_require(&m);

@@ -21,6 +21,7 @@ static char boot_ring[BOOT_RING_SIZE]; /* until there is a heap */
 /* What was printed; console_lock. */
 static struct log_ring console_ring = { .data = boot_ring, .size = BOOT_RING_SIZE };
 static struct spinlock console_lock = SPINLOCK_INIT(RANK_LEAF);
+static bool line_open; /* the control domain's last byte ended no line, as behind a prompt */
 
 void console_init(void)
 {
@@ -87,6 +88,10 @@ void console_write(const char *buf, size_t len)
         return;
     }
     spin_lock(&console_lock);
+    if (line_open) {
+        uart_write("\n", 1);
+        line_open = false;
+    }
     emit(buf, len);
     spin_unlock(&console_lock);
     if (console_ring.data != boot_ring) {
@@ -104,6 +109,7 @@ void console_write_control(const char *buf, size_t len)
         log_ring_put(&console_ring, buf, len);
     }
     uart_write(buf, len);
+    line_open = len && buf[len - 1] != '\n';
     spin_unlock(&console_lock);
 }
 

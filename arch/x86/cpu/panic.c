@@ -92,27 +92,20 @@ static bool in_text(u64 addr)
     return addr >= (u64)__text_start && addr < (u64)__text_end;
 }
 
+/* From the first to the last: there is no hurry, and the table is small that way. */
 const char *symbol_find(u64 addr, u64 *offset)
 {
-    u32 low = 0, high = symtab_count;
+    const char *name = symtab_names, *found = NULL;
 
     if (!in_text(addr)) {
         return NULL;
     }
-    while (low < high) {
-        u32 mid = (low + high) / 2;
-
-        if (symtab_addr[mid] <= addr) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
+    for (u32 i = 0; i < symtab_count && symtab_addr[i] <= (u32)addr; i++) {
+        *offset = (u32)addr - symtab_addr[i];
+        found = name;
+        name += strlen(name) + 1;
     }
-    if (low == 0) {
-        return NULL;
-    }
-    *offset = addr - symtab_addr[low - 1];
-    return &symtab_names[symtab_name[low - 1]];
+    return found;
 }
 
 /* `back` is 1 for a return address: the call may be the last instruction of its function. */

@@ -31,9 +31,11 @@ struct trampoline_data {
     u16 cs;
     u16 gdt_limit;
     u32 gdt, gdt_high;
+    u32 apic_id; /* who else comes, comes too late */
 } __packed;
 #define TRAMPOLINE_DATA 8u
-_Static_assert(offsetof(struct trampoline_data, gdt) == 44, "trampoline.asm");
+#define NO_APIC (~0u)
+_Static_assert(offsetof(struct trampoline_data, apic_id) == 52, "trampoline.asm");
 
 extern const char __trampoline_start[], __trampoline_end[]; /* linker.ld */
 
@@ -134,6 +136,9 @@ static void trampoline_fill(struct pcpu *p)
     d->entry = (u64)ap_main;
     d->long_mode += (u32)trampoline_pa;
     d->gdt += (u32)trampoline_pa;
+    smp_mb();
+    d->apic_id = p->apic_id; /* last: it is what lets the CPU in */
+    smp_mb();
 }
 
 /* Its answer must come between our two readings; by how much it doesn't is how much its TSC is off.
@@ -168,13 +173,14 @@ static bool start(struct pcpu *p)
 
     stage = STAGE_NONE;
     trampoline_fill(p);
-    smp_mb();
     lapic_send_startup(p->apic_id, page);
     if (!wait_alive(SECOND_STARTUP_NS)) {
         lapic_send_startup(p->apic_id, page);
     }
     if (!wait_alive(ANSWER_NS) || !wait_stage(STAGE_READY, SETUP_NS)) {
-        lapic_send_init(p->apic_id); /* it must not come to life in another one's name */
+        trampoline_data()->apic_id = NO_APIC; /* it must not come to life any more */
+        smp_mb();
+        lapic_send_init(p->apic_id);
         return false;
     }
     check_tsc(p);

@@ -26,12 +26,18 @@ long_mode_ptr:  dd long_mode - trampoline ; smp.c adds the page's address
 gdt_ptr:        dw 3 * 8 - 1
                 dd gdt - trampoline     ; here, too
                 dd 0
+apic_id:        dd ~0                   ; whom this is for
 gdt:            dq 0
                 dq 0x00af9b000000ffff   ; code, 64-bit
                 dq 0x00cf93000000ffff   ; data
 
 start:  mov     ax, cs
         mov     ds, ax
+        mov     eax, 1
+        cpuid
+        shr     ebx, 24
+        cmp     ebx, [apic_id - trampoline]
+        jne     late
         mov     byte [alive - trampoline], 1
         o32 lgdt [gdt_ptr - trampoline]
         mov     eax, 0x20               ; CR4: PAE
@@ -45,6 +51,9 @@ start:  mov     ax, cs
         mov     eax, 0x80010033         ; CR0: PG, WP, NE, ET, MP, PE; caches on
         mov     cr0, eax
         jmp     dword far [long_mode_ptr - trampoline]
+
+late:   hlt                             ; was given up, and another one's turn has come
+        jmp     late
 
 bits 64
 long_mode:

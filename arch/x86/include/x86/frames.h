@@ -74,6 +74,11 @@ void frames_init(struct boot_info *bi); /* frame table, M2P; copies the loader's
 void frames_add_high_memory(const struct boot_info *bi);
 void frames_give_boot_memory(const struct boot_info *bi); /* the modules' memory to the heap */
 u64 heap_free_frames(void);
+/* 2^order frames; BUDDY_NIL: there are none. */
+u32 heap_alloc(u32 order);
+void heap_free(u32 frame, u32 order);
+
+/* domain_frames.c */
 
 /* 2^order frames for a domain (added to its list, counted); INVALID_MFN when there is no memory or
  * d has its maximum. */
@@ -86,8 +91,6 @@ mfn_t domain_alloc_frames(struct domain *d, u32 order);
 bool domain_steal_frame(struct domain *d, mfn_t mfn);
 void domain_return_frame(mfn_t mfn);
 mfn_t domain_replace_frames(struct domain *d, u32 order);
-/* Give a frame's allocation reference back; it is freed when the last mapping goes. */
-void domain_free_frame(struct domain *d, mfn_t mfn);
 /* Make a hypervisor page (page_alloc) one that d may map: shared_info and its like. */
 void share_frame_with(struct domain *d, mfn_t mfn, bool writable);
 u32 domain_next_to_give_up(struct domain *d);
@@ -99,6 +102,8 @@ void mmu_unlock(struct domain *d);
 /* References: -errno or 0. */
 int frame_get(mfn_t mfn, const struct domain *d); /* a reference to a frame of d */
 void frame_put(mfn_t mfn);
+/* Give a frame's allocation reference back; it is freed when the last mapping goes. */
+void domain_free_frame(struct domain *d, mfn_t mfn);
 /* Validates when the frame takes this type; needs a reference. */
 int frame_get_type(mfn_t mfn, u32 type, struct domain *d);
 void frame_put_type(mfn_t mfn);
@@ -115,7 +120,7 @@ void unshare_frame(mfn_t mfn);     /* instead of page_free, for what was shared 
 bool mmu_settle(struct domain *d); /* finish what puts left to do; mmu_lock not held */
 
 u32 table_level(const struct frame *f); /* 1..4 of a validated table, else 0 */
-void frame_release(struct frame *f);    /* frames.c; the last reference went */
+void frame_release(struct frame *f);    /* domain_frames.c; the last reference went */
 /* One entry of a validated table, changed as mmu_update does. `preserve_ad`: keep the accessed and
  * dirty bits of a racing CPU. */
 int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner,

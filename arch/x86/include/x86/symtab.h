@@ -4,7 +4,6 @@
 
 #include <tarn/types.h>
 
-extern const u64 symtab_addr[];
-extern const u32 symtab_name[]; /* offset into symtab_names */
-extern const char symtab_names[];
+extern const u32 symtab_addr[];   /* the low halves: all of the image has one upper half */
+extern const char symtab_names[]; /* one after the other, in the same order */
 extern const u32 symtab_count;
