@@ -77,8 +77,8 @@ COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging 
 	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
 	pv_layout topology) \
 	$(addprefix kernel/,debug_keys destroy domain $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
-	reservation sysctl% tarn_op version_op)) sched/pool
-$(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := -Os
+	reservation sysctl% tarn_op version_op)) $(addprefix sched/,cpupool pool null rtds% sedf%)
+$(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os)
 
 .PHONY: all
 all: $(IMAGE) $(GUEST_ELF) $$(ARCHIVE) $$(TARN) ## the hypervisor, all guests, the host's program

@@ -91,12 +91,20 @@ void pool_put(struct sched_pool *p)
     spin_unlock(&cpupool_lock);
 }
 
-void pool_register(struct sched_pool *p)
+/* Into the list. */
+static void pool_register(struct sched_pool *p)
 {
     struct sched_pool *next = find_from(p->id);
 
     list_add_tail(next ? &next->link : &pools, &p->link);
     nr_pools++;
+}
+
+void pools_begin(struct sched_pool *first)
+{
+    list_init(&pools);
+    nr_pools = 0;
+    pool_register(first);
 }
 
 /* ---- Made and destroyed ---- */

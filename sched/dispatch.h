@@ -39,7 +39,7 @@ static inline struct cpumask take_calls(struct sched_pool *p)
 
 /* cpupool.c: guards pools, which CPU is in which, and cpu_online_map once the machine is up. */
 extern struct spinlock cpupool_lock;
-void pool_register(struct sched_pool *p); /* into the list */
+void pools_begin(struct sched_pool *first); /* at boot: the list, with this one in it */
 
 /* pool.c: a pool without CPUs; false: no memory. */
 bool pool_init(struct sched_pool *p, const struct sched_ops *ops);

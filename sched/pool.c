@@ -110,7 +110,7 @@ void sched_boot_init(const struct sched_ops *ops, const struct topology *topolog
         panic("no memory for the scheduler of Pool-0");
     }
     str_copy(p->name, "Pool-0", sizeof(p->name));
-    pool_register(p);
+    pools_begin(p);
     cpumask_for_each(cpu, &cpu_online_map) {
         schedule_cpu_init(pcpus[cpu]);
         (void)pool_cpu_add(p, cpu);

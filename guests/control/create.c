@@ -185,6 +185,8 @@ static long set_affinities(struct create *n)
     return rc;
 }
 
+#define DEFAULT_WEIGHT 256
+
 static long set_share(struct create *n)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = n->d->domid };
@@ -193,6 +195,10 @@ static long set_share(struct create *n)
 
     if (!n->c->weight && n->c->cap < 0) {
         return 0;
+    }
+    if (n->pool.sched_id != XEN_SCHEDULER_CREDIT && n->pool.sched_id != XEN_SCHEDULER_CREDIT2) {
+        /* no weights there; what a file says by default is no wish */
+        return n->c->weight == DEFAULT_WEIGHT && n->c->cap <= 0 ? 0 : -XEN_EINVAL;
     }
     s->sched_id = n->pool.sched_id;
     s->cmd = XEN_DOMCTL_SCHEDOP_getinfo;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: sched/schedule.c sched/pool.c sched/credit.c sched/credit_queue.c sched/credit_account.c
+/* sources: sched/schedule.c sched/pool.c sched/cpupool.c sched/null.c sched/rtds.c
+ * sched/rtds_queue.c sched/credit.c sched/credit_queue.c sched/credit_account.c
  * lib/printf.c lib/spinlock.c lib/str.c lib/timer_heap.c arch/x86/cpu/timer.c */
 /*
  * The dispatcher and its pool as the hypervisor has them, with the credit scheduler and the timers;
@@ -71,6 +72,37 @@ void *pages_alloc(u32 order)
     assert_true(1u << order <= ARRAY_SIZE(memory));
     memset(memory, 0, sizeof(memory));
     return memory;
+}
+
+/* Pools that come and go are not made here. */
+void pages_free(void *pages, u32 order)
+{
+    (void)pages;
+    (void)order;
+}
+
+void *page_alloc(void)
+{
+    return NULL;
+}
+
+void page_free(void *page)
+{
+    assert_null(page);
+}
+
+void smp_quiesce(void)
+{
+}
+
+void domain_pause(struct domain *d)
+{
+    (void)d;
+}
+
+void domain_unpause(struct domain *d)
+{
+    (void)d;
 }
 
 void vcpu_periodic_stop(struct vcpu *v)

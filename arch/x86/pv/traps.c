@@ -8,6 +8,7 @@
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
+#include <tarn/page.h>
 #include <x86/asm.h>
 #include <x86/cpufeature.h>
 #include <x86/layout.h>
@@ -26,7 +27,9 @@ struct ex_entry {
 };
 extern const struct ex_entry __ex_table_start[], __ex_table_end[];
 
-static struct idt_entry idt[256] __aligned(16); /* of all pcpus; constant after traps_init */
+#define IDT_SIZE (256 * sizeof(struct idt_entry))
+static struct idt_entry *idt; /* one page, of all pcpus; constant after traps_init */
+_Static_assert(IDT_SIZE == PAGE_SIZE, "one page");
 
 static const char *const trap_names[32] = {
     "divide error",
@@ -60,6 +63,10 @@ void traps_init(void)
 {
     static const u8 ist[32] = { [TRAP_DF] = 1, [TRAP_NMI] = 2, [TRAP_MC] = 3, [TRAP_DB] = 4 };
 
+    idt = page_alloc();
+    if (!idt) {
+        panic("no memory for the interrupt descriptors");
+    }
     for (u32 v = 0; v < 256; v++) {
         u64 entry = entry_stubs[v];
         /* INT3 and INTO may be used by ring 3; all else by software is a #GP, and emulated from
@@ -79,7 +86,7 @@ void traps_init(void)
 
 void idt_load(void)
 {
-    struct desc_ptr ptr = { sizeof(idt) - 1, (u64)idt };
+    struct desc_ptr ptr = { IDT_SIZE - 1, (u64)idt };
 
     lidt(&ptr);
 }
