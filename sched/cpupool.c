@@ -320,39 +320,3 @@ long pool_take_cpu(u32 id, u32 cpu)
     spin_unlock(&cpupool_lock);
     return rc;
 }
-
-/* ---- Domains ---- */
-
-/* Weight, cap and the affinities as they were given go with it. */
-static long move_to(struct domain *d, struct sched_pool *to)
-{
-    bool moved;
-
-    if (d->dying != DOMAIN_ALIVE) {
-        return -EINVAL;
-    }
-    domain_pause(d);
-    moved = sched_domain_move(d, to);
-    domain_unpause(d);
-    return moved ? 0 : -ENOENT;
-}
-
-long pool_move_domain(struct domain *d, u32 id)
-{
-    struct sched_pool *to;
-    long rc;
-
-    if (d == current->domain) {
-        return -EPERM;
-    }
-    if (d->pool->id == id) {
-        return 0;
-    }
-    to = pool_get(id);
-    if (!to) {
-        return -ENOENT;
-    }
-    rc = move_to(d, to);
-    pool_put(to);
-    return rc;
-}

@@ -45,9 +45,6 @@ void pools_begin(struct sched_pool *first); /* at boot: the list, with this one 
 bool pool_init(struct sched_pool *p, const struct sched_ops *ops);
 void pool_free_priv(struct sched_pool *p);
 
-/* schedule.c: a paused domain goes from its pool to another one; false: that has no CPU. */
-bool sched_domain_move(struct domain *d, struct sched_pool *to);
-
 /* schedule.c: the pool that the domain is in, locked; a pcpu at boot. */
 struct sched_pool *lock_pool(const struct domain *d);
 void schedule_cpu_init(struct pcpu *cpu);

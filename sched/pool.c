@@ -19,7 +19,8 @@
 
 struct sched_pool pool0;                    /* every CPU's pool from boot on; its own lock */
 static const struct topology *cpu_topology; /* constant after boot */
-const struct sched_ops *const sched_policies[] = { &sched_credit, &sched_rtds, &sched_null, NULL };
+const struct sched_ops *const sched_policies[] = { &sched_credit, &sched_rtds, &sched_null,
+                                                   &sched_sedf, NULL };
 
 /* ---- Periodic work ---- */
 

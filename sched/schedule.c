@@ -306,22 +306,39 @@ static void withdraw(struct domain *d, struct sched_pool *p, stime_t t)
     memset(d->sched.priv, 0, sizeof(d->sched.priv));
 }
 
+/* The pool that the domain is in and another one, locked. */
+static struct sched_pool *lock_pools(const struct domain *d, struct sched_pool *other)
+{
+    for (;;) {
+        struct sched_pool *p = READ_ONCE(d->pool);
+
+        spin_lock_two(&p->lock, &other->lock);
+        if (likely(p == READ_ONCE(d->pool))) {
+            return p;
+        }
+        spin_unlock_two(&p->lock, &other->lock);
+    }
+}
+
+static void move_units(struct domain *d, struct sched_pool *from, struct sched_pool *to)
+{
+    stime_t t = now();
+
+    withdraw(d, from, t);
+    enter_pool(d, to);
+    list_for_each(l, &d->sched.units) {
+        insert_unit(to, unit_vcpu(list_entry(l, struct sched_unit, link)), t);
+    }
+}
+
 bool sched_domain_move(struct domain *d, struct sched_pool *to)
 {
-    struct sched_pool *from = d->pool;
+    struct sched_pool *from = lock_pools(d, to);
+    bool possible = !cpumask_empty(&to->cpus);
     struct cpumask calls;
-    bool possible;
-    stime_t t;
 
-    spin_lock_two(&from->lock, &to->lock);
-    possible = !cpumask_empty(&to->cpus);
-    if (possible) {
-        t = now();
-        withdraw(d, from, t);
-        enter_pool(d, to);
-        list_for_each(l, &d->sched.units) {
-            insert_unit(to, unit_vcpu(list_entry(l, struct sched_unit, link)), t);
-        }
+    if (possible && from != to) {
+        move_units(d, from, to);
     }
     calls = take_calls(from);
     spin_unlock_two(&from->lock, &to->lock);

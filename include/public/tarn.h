@@ -44,8 +44,8 @@ struct tarn_fail_allocation {
                          was none */
 };
 
-/* A pool's name, "Pool-N" at first. -ENOENT: no such pool; -EEXIST: another has the name; -EINVAL as
- * for domains. */
+/* A pool's name, "Pool-N" at first. -ENOENT: no such pool; -EEXIST: another has the name; -EINVAL
+ * as for domains. */
 #define TARN_OP_get_pool_name 4
 #define TARN_OP_set_pool_name 5
 struct tarn_pool_name {

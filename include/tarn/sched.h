@@ -186,14 +186,15 @@ long pool_destroy(u32 id);
 long pool_rename(u32 id, const char *name); /* -EEXIST: another has that name */
 long pool_give_cpu(u32 id, u32 cpu);
 long pool_take_cpu(u32 id, u32 cpu);
-long pool_move_domain(struct domain *d, u32 id); /* d is held by the caller, and not current's */
 void pool_free_cpus(struct cpumask *out);
 const struct sched_ops *sched_policy_by_id(u32 id);
 
 /* The dispatcher, sched/schedule.c */
 /* -ENODEV: the pool has no CPU. */
 int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
-void sched_domain_destroy(struct domain *d); /* after its vcpus */
+void sched_domain_destroy(struct domain *d);
+/* A paused domain goes to another pool, with weight, cap and affinities; false: that has no CPU. */
+bool sched_domain_move(struct domain *d, struct sched_pool *to); /* after its vcpus */
 /* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535. */
 long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap);
 /* A vcpu's real-time parameters, as rt_get and rt_set of its policy; -EINVAL: it has none. */

@@ -117,16 +117,40 @@ static long pool_free_info(struct xen_sysctl_cpupool_op *o)
     return mask_to_guest(&o->cpumap, &free);
 }
 
+/* Weight, cap and the affinities as they were given go with it. */
+static long move_domain(struct domain *d, u32 id)
+{
+    struct sched_pool *to;
+    bool moved;
+
+    if (d == current->domain) {
+        return -EPERM;
+    }
+    if (d->pool->id == id) {
+        return 0;
+    }
+    if (d->dying != DOMAIN_ALIVE) {
+        return -EINVAL;
+    }
+    to = pool_get(id);
+    if (!to) {
+        return -ENOENT;
+    }
+    domain_pause(d);
+    moved = sched_domain_move(d, to);
+    domain_unpause(d);
+    pool_put(to);
+    return moved ? 0 : -ENOENT;
+}
+
 static long pool_move(const struct xen_sysctl_cpupool_op *o)
 {
     struct domain *d = domain_get_by_id((domid_t)o->domid);
-    long rc;
+    long rc = d ? move_domain(d, o->cpupool_id) : -ESRCH;
 
-    if (!d) {
-        return -ESRCH;
+    if (d) {
+        domain_put(d);
     }
-    rc = pool_move_domain(d, o->cpupool_id);
-    domain_put(d);
     return rc;
 }
 

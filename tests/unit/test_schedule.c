@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: sched/schedule.c sched/pool.c sched/cpupool.c sched/null.c sched/rtds.c
- * sched/rtds_queue.c sched/credit.c sched/credit_queue.c sched/credit_account.c
- * lib/printf.c lib/spinlock.c lib/str.c lib/timer_heap.c arch/x86/cpu/timer.c */
+ * sched/rtds_queue.c sched/sedf.c sched/sedf_params.c sched/credit.c sched/credit_queue.c
+ * sched/credit_account.c lib/printf.c lib/spinlock.c lib/str.c lib/timer_heap.c
+ * arch/x86/cpu/timer.c */
 /*
  * The dispatcher and its pool as the hypervisor has them, with the credit scheduler and the timers;
  * clock, hardware, IPIs and the switch itself are played by this file. A "pcpu" is a stack area on
@@ -93,16 +94,6 @@ void page_free(void *page)
 
 void smp_quiesce(void)
 {
-}
-
-void domain_pause(struct domain *d)
-{
-    (void)d;
-}
-
-void domain_unpause(struct domain *d)
-{
-    (void)d;
 }
 
 void vcpu_periodic_stop(struct vcpu *v)
