@@ -191,13 +191,18 @@ static int pool_leave_list(struct sched_pool *p)
 
 /*
  * Who still has the pool's address, from a domain that was in it a moment ago, is on its way
- * through the hypervisor (lock_pool): once every pcpu has been at its exit loop nobody has.
+ * through the hypervisor (lock_pool): once every pcpu has been at its exit loop nobody has. Two
+ * that wait for each other's exit loop would wait for ever, so one of them comes again.
  */
 long pool_destroy(u32 id)
 {
+    static struct spinlock destroying = SPINLOCK_INIT(RANK_CPUPOOL); /* one at a time */
     struct sched_pool *p;
     long rc;
 
+    if (!spin_trylock(&destroying)) {
+        return -ERESTART;
+    }
     spin_lock(&cpupool_lock);
     p = find(id);
     rc = pool_leave_list(p);
@@ -207,6 +212,7 @@ long pool_destroy(u32 id)
         smp_quiesce();
         pool_free(p);
     }
+    spin_unlock(&destroying);
     return rc;
 }
 
