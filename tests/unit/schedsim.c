@@ -662,6 +662,47 @@ double sim_dom_share(const struct sim *s, const struct sched_dom *d, stime_t ove
     return sum;
 }
 
+/* ---- What tests do at random, and how they judge -------------------------------------------- */
+
+void sim_near(double got, double want, double tolerance, int line)
+{
+    if (got < want - tolerance || got > want + tolerance) {
+        panic("line %d: %.3f instead of %.3f +-%.3f", line, got, want, tolerance);
+    }
+}
+
+struct cpumask sim_random_mask(struct sim *s)
+{
+    return mask_of(1 + sim_rnd(s, (1UL << s->nr_cpus) - 1));
+}
+
+u32 sim_nr_living(const struct sim *s)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < s->nr_units; i++) {
+        n += s->unit[i].behave != NULL;
+    }
+    return n;
+}
+
+struct sim_unit *sim_random_living(struct sim *s)
+{
+    struct sim_unit *u;
+
+    do {
+        u = &s->unit[sim_rnd(s, s->nr_units)];
+    } while (!u->behave);
+    return u;
+}
+
+void sim_unit_withdraw(struct sim *s, struct sim_unit *u)
+{
+    sim_pause(s, u);
+    sim_run(s, s->tickle_delay + 2);
+    sim_unit_remove(s, u);
+}
+
 /* ---- Behaviours -------------------------------------------------------------------------- */
 
 void sim_burner(struct sim *s, struct sim_unit *u, struct sim_step *step)

@@ -8,6 +8,10 @@
 
 #include <tarn/sched.h>
 
+#define US NSEC_PER_USEC
+#define MS NSEC_PER_MSEC
+#define SEC NSEC_PER_SEC
+
 #define SIM_UNITS 320
 #define SIM_DOMS 160
 
@@ -94,6 +98,23 @@ void sim_reset(struct sim *s);
 /* Percent of one CPU since `sim_reset` or the start, `over` ns ago. */
 double sim_share(const struct sim_unit *u, stime_t over);
 double sim_dom_share(const struct sim *s, const struct sched_dom *d, stime_t over);
+
+/* A figure is as wanted, or the line is told. */
+#define NEAR(got, want, tolerance) sim_near(got, want, tolerance, __LINE__)
+void sim_near(double got, double want, double tolerance, int line);
+
+/* CPUs by their bits, up to 64. */
+static inline struct cpumask mask_of(u64 bits)
+{
+    return (struct cpumask){ { bits } };
+}
+
+/* By chance: some of the CPUs, one of the units that are there. */
+struct cpumask sim_random_mask(struct sim *s);
+struct sim_unit *sim_random_living(struct sim *s);
+u32 sim_nr_living(const struct sim *s);
+/* Paused, and when its CPU has noticed, gone. */
+void sim_unit_withdraw(struct sim *s, struct sim_unit *u);
 
 /* Behaviours */
 void sim_burner(struct sim *s, struct sim_unit *u, struct sim_step *step);

@@ -12,25 +12,6 @@
 
 #include "schedsim.h"
 
-#define MS NSEC_PER_MSEC
-#define US NSEC_PER_USEC
-#define SEC NSEC_PER_SEC
-
-static void near_to(double got, double want, double tolerance, int line)
-{
-    if (got < want - tolerance || got > want + tolerance) {
-        panic("line %d: %.3f instead of %.3f +-%.3f", line, got, want, tolerance);
-    }
-}
-#define NEAR(got, want, tolerance) near_to(got, want, tolerance, __LINE__)
-
-static struct cpumask mask_of(u64 bits)
-{
-    struct cpumask m = { { bits } };
-
-    return m;
-}
-
 static struct sim_unit *burner(struct sim *s, struct sched_dom *d)
 {
     return sim_unit(s, d, NULL, NULL, sim_burner, 0, 0);
@@ -57,7 +38,7 @@ static void check_weights(u32 cpus, u32 n, const u32 *weight, const double *want
     }
     sim_run(s, 10 * SEC);
     for (u32 i = 0; i < n; i++) {
-        near_to(sim_share(u[i], 10 * SEC), want[i], tolerance, line);
+        sim_near(sim_share(u[i], 10 * SEC), want[i], tolerance, line);
     }
     sim_free(s);
 }

@@ -13,16 +13,6 @@
 
 #include "schedsim.h"
 
-#define MS NSEC_PER_MSEC
-#define SEC NSEC_PER_SEC
-
-static struct cpumask mask_of(u64 bits)
-{
-    struct cpumask m = { { bits } };
-
-    return m;
-}
-
 static void share_is(const struct sim_unit *u, stime_t over, double want)
 {
     double got = sim_share(u, over);
@@ -36,24 +26,9 @@ static void (*const behaviours[])(struct sim *, struct sim_unit *, struct sim_st
     sim_burner, sim_sleeper, sim_dodger, sim_yielder, sim_random, sim_random,
 };
 
-static struct cpumask random_mask(struct sim *s)
-{
-    return mask_of(1 + sim_rnd(s, (1UL << s->nr_cpus) - 1));
-}
-
-static struct sim_unit *random_living(struct sim *s)
-{
-    struct sim_unit *u;
-
-    do {
-        u = &s->unit[sim_rnd(s, s->nr_units)];
-    } while (!u->behave);
-    return u;
-}
-
 static struct sim_unit *random_unit(struct sim *s)
 {
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
     u32 what = (u32)sim_rnd(s, ARRAY_SIZE(behaviours));
     s64 arg0 = (s64)(20000 + sim_rnd(s, what == 2 ? 20000000 : 3000000));
     s64 arg1 = arg0 + (s64)sim_rnd(s, 10000000) + 1;
@@ -67,9 +42,9 @@ static struct sim_unit *random_unit(struct sim *s)
 
 static void disturb(struct sim *s)
 {
-    struct sim_unit *u = random_living(s);
+    struct sim_unit *u = sim_random_living(s);
     struct sched_dom *d = &s->dom[sim_rnd(s, s->nr_doms)];
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
 
     switch (sim_rnd(s, 8)) {
     case 0:
@@ -133,14 +108,6 @@ static void random_scenarios(void **state)
     }
 }
 
-/* Paused, and when its CPU has noticed, gone. */
-static void remove_unit(struct sim *s, struct sim_unit *u)
-{
-    sim_pause(s, u);
-    sim_run(s, s->tickle_delay + 2);
-    sim_unit_remove(s, u);
-}
-
 /* Units and CPUs come and go; at the end nothing is left of them. */
 static void come_and_go(u64 seed)
 {
@@ -157,7 +124,7 @@ static void come_and_go(u64 seed)
             random_unit(s);
             living++;
         } else {
-            remove_unit(s, random_living(s));
+            sim_unit_withdraw(s, sim_random_living(s));
             living--;
             removed++;
         }
@@ -168,7 +135,7 @@ static void come_and_go(u64 seed)
     assert_true(removed > 1000 && offline > 500);
     for (u32 i = 0; i < s->nr_units; i++) {
         if (s->unit[i].behave) {
-            remove_unit(s, &s->unit[i]);
+            sim_unit_withdraw(s, &s->unit[i]);
         }
     }
     sim_run(s, 1 * SEC);

@@ -12,17 +12,6 @@
 
 #include "schedsim.h"
 
-#define MS NSEC_PER_MSEC
-#define US NSEC_PER_USEC
-#define SEC NSEC_PER_SEC
-
-static struct cpumask mask_of(u64 bits)
-{
-    struct cpumask m = { { bits } };
-
-    return m;
-}
-
 static struct sim *new_sim(u32 cpus, u64 seed)
 {
     struct sim *s = sim_new(&sched_null, cpus, seed);
@@ -46,13 +35,6 @@ static void burners(struct sim *s, u32 n)
     while (n--) {
         unit_on(s, 0, 0);
     }
-}
-
-static void remove_unit(struct sim *s, struct sim_unit *u)
-{
-    sim_pause(s, u);
-    sim_run(s, s->tickle_delay + 2);
-    sim_unit_remove(s, u);
 }
 
 /* ---- One to one -------------------------------------------------------------------------- */
@@ -82,13 +64,13 @@ static void fifth_waits(void **state)
         sim_run(s, SEC);
         assert_int_equal(s->unit[4].runs, 0);
         assert_int_equal(s->unit[5].runs, 0);
-        remove_unit(s, &s->unit[gone]);
+        sim_unit_withdraw(s, &s->unit[gone]);
         sim_run(s, MS);
         assert_int_equal(s->unit[4].runs, 1); /* the one that waited longest */
         assert_true(s->unit[4].longest_wait < SEC + MS);
         assert_int_equal(s->unit[5].runs, 0);
         sim_run(s, SEC);
-        remove_unit(s, &s->unit[4]);
+        sim_unit_withdraw(s, &s->unit[4]);
         sim_run(s, MS);
         assert_int_equal(s->unit[5].runs, 1);
         sim_free(s);
@@ -154,7 +136,7 @@ static void hard_and_soft(void **state)
     assert_int_equal(a->unit.cpu, 3);
     assert_int_equal(b->unit.cpu, 2);
     assert_true(c->unit.running && c->unit.cpu < 2);
-    remove_unit(s, a);
+    sim_unit_withdraw(s, a);
     sim_affinity(s, c, NULL, NULL);
     sim_run(s, MS);
     assert_true(c->unit.cpu < 2);
@@ -247,14 +229,9 @@ static void (*const behaviours[])(struct sim *, struct sim_unit *, struct sim_st
     sim_burner, sim_sleeper, sim_yielder, sim_random, sim_random,
 };
 
-static struct cpumask random_mask(struct sim *s)
-{
-    return mask_of(1 + sim_rnd(s, (1UL << s->nr_cpus) - 1));
-}
-
 static void random_unit(struct sim *s)
 {
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
     s64 arg0 = (s64)(20000 + sim_rnd(s, 3000000));
 
     sim_unit(s, &s->dom[0], sim_rnd(s, 2) ? &hard : NULL, sim_rnd(s, 3) ? NULL : &soft,
@@ -262,30 +239,10 @@ static void random_unit(struct sim *s)
              arg0 + (s64)sim_rnd(s, 10000000) + 1);
 }
 
-static u32 nr_living(const struct sim *s)
-{
-    u32 n = 0;
-
-    for (u32 i = 0; i < s->nr_units; i++) {
-        n += s->unit[i].behave != NULL;
-    }
-    return n;
-}
-
-static struct sim_unit *random_living(struct sim *s)
-{
-    struct sim_unit *u;
-
-    do {
-        u = &s->unit[sim_rnd(s, s->nr_units)];
-    } while (!u->behave);
-    return u;
-}
-
 static void disturb(struct sim *s)
 {
-    struct sim_unit *u = random_living(s);
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct sim_unit *u = sim_random_living(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
 
     switch (sim_rnd(s, 9)) {
     case 0:
@@ -303,13 +260,13 @@ static void disturb(struct sim *s)
         sim_cpu_remove(s, (u32)sim_rnd(s, s->nr_cpus));
         break;
     case 6:
-        if (nr_living(s) < 2 * s->nr_cpus) {
+        if (sim_nr_living(s) < 2 * s->nr_cpus) {
             random_unit(s);
         }
         break;
     case 7:
-        if (nr_living(s) > 1) {
-            remove_unit(s, u);
+        if (sim_nr_living(s) > 1) {
+            sim_unit_withdraw(s, u);
         }
         break;
     default:

@@ -14,25 +14,6 @@
 #include "../../sched/rtds.h"
 #include "schedsim.h"
 
-#define MS NSEC_PER_MSEC
-#define US NSEC_PER_USEC
-#define SEC NSEC_PER_SEC
-
-static void near_to(double got, double want, double tolerance, int line)
-{
-    if (got < want - tolerance || got > want + tolerance) {
-        panic("line %d: %.3f instead of %.3f +-%.3f", line, got, want, tolerance);
-    }
-}
-#define NEAR(got, want, tolerance) near_to(got, want, tolerance, __LINE__)
-
-static struct cpumask mask_of(u64 bits)
-{
-    struct cpumask m = { { bits } };
-
-    return m;
-}
-
 static bool has_budget(const struct sched_unit *u)
 {
     return rtds_priv(u)->left > 0;
@@ -252,8 +233,8 @@ static void all_done(struct sim *s, stime_t over, int line)
 
         if (u->behave == job) {
             assert_int_equal(u->yields, 0);
-            near_to((double)u->wakes, (double)over / (double)u->arg[1], 2, line);
-            near_to(sim_share(u, over), 100.0 * (double)u->arg[0] / (double)u->arg[1], 0.3, line);
+            sim_near((double)u->wakes, (double)over / (double)u->arg[1], 2, line);
+            sim_near(sim_share(u, over), 100.0 * (double)u->arg[0] / (double)u->arg[1], 0.3, line);
         }
     }
 }
@@ -460,11 +441,6 @@ static void (*const behaviours[])(struct sim *, struct sim_unit *, struct sim_st
     sim_burner, sim_sleeper, sim_yielder, sim_random, sim_random,
 };
 
-static struct cpumask random_mask(struct sim *s)
-{
-    return mask_of(1 + sim_rnd(s, (1UL << s->nr_cpus) - 1));
-}
-
 static void random_rt(struct sim *s, struct sim_unit *u)
 {
     u64 period = 10 + sim_rnd(s, sim_rnd(s, 4) ? 30000 : 1000);
@@ -474,7 +450,7 @@ static void random_rt(struct sim *s, struct sim_unit *u)
 
 static void random_unit(struct sim *s)
 {
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
     u32 what = (u32)sim_rnd(s, ARRAY_SIZE(behaviours));
     s64 arg0 = (s64)(20000 + sim_rnd(s, 3000000));
     struct sim_unit *u = sim_unit(s, &s->dom[sim_rnd(s, s->nr_doms)], sim_rnd(s, 2) ? &hard : NULL,
@@ -484,39 +460,17 @@ static void random_unit(struct sim *s)
     random_rt(s, u);
 }
 
-static u32 nr_living(const struct sim *s)
-{
-    u32 n = 0;
-
-    for (u32 i = 0; i < s->nr_units; i++) {
-        n += s->unit[i].behave != NULL;
-    }
-    return n;
-}
-
-static struct sim_unit *random_living(struct sim *s)
-{
-    struct sim_unit *u;
-
-    do {
-        u = &s->unit[sim_rnd(s, s->nr_units)];
-    } while (!u->behave);
-    return u;
-}
-
 static void random_remove(struct sim *s, struct sim_unit *u)
 {
-    if (nr_living(s) > 1) {
-        sim_pause(s, u);
-        sim_run(s, s->tickle_delay + 2);
-        sim_unit_remove(s, u);
+    if (sim_nr_living(s) > 1) {
+        sim_unit_withdraw(s, u);
     }
 }
 
 static void disturb(struct sim *s)
 {
-    struct sim_unit *u = random_living(s);
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct sim_unit *u = sim_random_living(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
 
     switch (sim_rnd(s, 10)) {
     case 0:
@@ -537,7 +491,7 @@ static void disturb(struct sim *s)
         sim_cpu_remove(s, (u32)sim_rnd(s, s->nr_cpus));
         break;
     case 7:
-        if (nr_living(s) < 20) {
+        if (sim_nr_living(s) < 20) {
             random_unit(s);
         }
         break;

@@ -12,19 +12,8 @@
 
 #include "schedsim.h"
 
-#define MS NSEC_PER_MSEC
-#define US NSEC_PER_USEC
-#define SEC NSEC_PER_SEC
 #define EINVAL 22
 #define ENOSPC 28
-
-static void near_to(double got, double want, double tolerance, int line)
-{
-    if (got < want - tolerance || got > want + tolerance) {
-        panic("line %d: %.3f instead of %.3f +-%.3f", line, got, want, tolerance);
-    }
-}
-#define NEAR(got, want, tolerance) near_to(got, want, tolerance, __LINE__)
 
 /* ms */
 static struct sched_rt timed(u64 period, u64 slice, bool extra)
@@ -60,13 +49,6 @@ static struct sim_unit *unit(struct sim *s, struct sched_rt rt,
 static struct sim_unit *burner(struct sim *s, struct sched_rt rt)
 {
     return unit(s, rt, sim_burner, 0, 0);
-}
-
-static struct cpumask mask_of(u64 bits)
-{
-    struct cpumask m = { { bits } };
-
-    return m;
 }
 
 static u64 missed(struct sim *s, u32 cpu)
@@ -683,11 +665,6 @@ static void (*const behaviours[])(struct sim *, struct sim_unit *, struct sim_st
     sim_burner, sim_sleeper, sim_dodger, sim_yielder, sim_random, sim_random,
 };
 
-static struct cpumask random_mask(struct sim *s)
-{
-    return mask_of(1 + sim_rnd(s, (1UL << s->nr_cpus) - 1));
-}
-
 static struct sched_rt random_rt(struct sim *s)
 {
     struct sched_rt rt = { 0, 0, sim_rnd(s, 2) * (10 + sim_rnd(s, 30000)), 0, sim_rnd(s, 2) };
@@ -701,19 +678,9 @@ static struct sched_rt random_rt(struct sim *s)
     return rt;
 }
 
-static struct sim_unit *random_living(struct sim *s)
-{
-    struct sim_unit *u;
-
-    do {
-        u = &s->unit[sim_rnd(s, s->nr_units)];
-    } while (!u->behave);
-    return u;
-}
-
 static void random_unit(struct sim *s)
 {
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
     u32 what = (u32)sim_rnd(s, ARRAY_SIZE(behaviours));
     s64 arg0 = (s64)(20000 + sim_rnd(s, 3000000)) + (what == 2 ? 200000 : 0);
     s64 arg1 = arg0 + (s64)sim_rnd(s, 10000000) + 1;
@@ -722,18 +689,10 @@ static void random_unit(struct sim *s)
              sim_rnd(s, 3) ? NULL : &soft, behaviours[what], arg0, arg1);
 }
 
-/* Paused, and when its CPU has noticed, gone. */
-static void remove_unit(struct sim *s, struct sim_unit *u)
-{
-    sim_pause(s, u);
-    sim_run(s, s->tickle_delay + 2);
-    sim_unit_remove(s, u);
-}
-
 static void disturb(struct sim *s)
 {
-    struct sim_unit *u = random_living(s);
-    struct cpumask hard = random_mask(s), soft = random_mask(s);
+    struct sim_unit *u = sim_random_living(s);
+    struct cpumask hard = sim_random_mask(s), soft = sim_random_mask(s);
     struct sched_rt rt = random_rt(s);
     int rc;
 
@@ -801,7 +760,7 @@ static void come_and_go(u64 seed)
             random_unit(s);
             living++;
         } else if (sim_rnd(s, 2)) {
-            remove_unit(s, random_living(s));
+            sim_unit_withdraw(s, sim_random_living(s));
             living--;
             removed++;
         }
@@ -814,7 +773,7 @@ static void come_and_go(u64 seed)
     assert_true(removed > 1000 && offline > 500);
     for (u32 i = 0; i < s->nr_units; i++) {
         if (s->unit[i].behave) {
-            remove_unit(s, &s->unit[i]);
+            sim_unit_withdraw(s, &s->unit[i]);
         }
     }
     sim_run(s, 1 * SEC);
