@@ -207,13 +207,13 @@ static long credit_op(struct domain *d, struct xen_domctl_scheduler_op *s)
 
 static long rtds_put(struct vcpu *v, const struct xen_domctl_sched_rtds *r)
 {
-    struct sched_rt rt;
-    long rc = sched_rt_get(v, &rt);
+    struct sched_rt rt = {
+        .period_us = r->period,
+        .budget_us = r->budget,
+        .extratime = r->flags & XEN_DOMCTL_SCHEDRT_extra,
+    };
 
-    rt.period_us = r->period;
-    rt.budget_us = r->budget;
-    rt.extratime = r->flags & XEN_DOMCTL_SCHEDRT_extra;
-    return rc ? rc : sched_rt_set(v, &rt, r->flags & TARN_SCHEDRT_force);
+    return sched_rt_set(v, &rt, r->flags & TARN_SCHEDRT_force);
 }
 
 static long rtds_get(struct vcpu *v, struct xen_domctl_sched_rtds *r)

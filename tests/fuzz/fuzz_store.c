@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: guests/control/storetree.c guests/control/storewatch.c guests/control/storetx.c
- * guests/control/storewire.c lib/number.c lib/printf.c lib/str.c */
+ * guests/control/storewire.c lib/number.c lib/printf.c lib/str.c tests/unit/heap.c */
 /*
  * libFuzzer on the store's server: two domains send requests. The input is a list of steps: a byte
  * for the domain and what is odd about the step, the request's type, the transaction, a length, and
@@ -13,24 +13,7 @@
 #include <string.h>
 
 #include "../../guests/control/storewire.h"
-
-static int in_use;
-static unsigned int fail_after;
-
-void *allocate(size_t size)
-{
-    if (fail_after && --fail_after == 0) {
-        return NULL;
-    }
-    in_use++;
-    return calloc(1, size);
-}
-
-void release(void *p)
-{
-    in_use -= p != NULL;
-    free(p);
-}
+#include "../unit/heap.h"
 
 static void check(int ok)
 {

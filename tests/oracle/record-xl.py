@@ -12,7 +12,6 @@ import argparse
 import os
 import pathlib
 import re
-import selectors
 import stat
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/qemu"))
 import linux  # noqa: E402  pylint: disable=wrong-import-position
+from lines import serial_lines  # noqa: E402  pylint: disable=wrong-import-position
 
 OUT = ROOT / os.environ.get("O", "build")
 CACHE = OUT / "xl"
@@ -147,24 +147,18 @@ def command(smp, kernel, archive, options):
 
 def watch(qemu, deadline, verbose):
     """The lines of the machine until its end, and whether all commands were run."""
-    lines, rest = [], b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(qemu.stdout, selectors.EVENT_READ)
-        while time.monotonic() < deadline:
-            if not selector.select(0.2):
-                continue
-            data = os.read(qemu.stdout.fileno(), 65536)
-            if not data:
+    lines = []
+    try:
+        for line in serial_lines(qemu, deadline):
+            lines.append(line.rstrip("\r"))
+            if verbose:
+                print(f"    {lines[-1]}", flush=True)
+            if lines[-1] == "xl: end":
+                return lines, True
+            if re.search(r"PANIC|machine halted|'noreboot' set", lines[-1]):
                 break
-            *whole, rest = (rest + data).split(b"\n")
-            for raw in whole:
-                lines.append(raw.decode(errors="replace").rstrip("\r"))
-                if verbose:
-                    print(f"    {lines[-1]}", flush=True)
-                if lines[-1] == "xl: end":
-                    return lines, True
-                if re.search(r"PANIC|machine halted|'noreboot' set", lines[-1]):
-                    return lines, False
+    except TimeoutError:
+        pass
     return lines, False
 
 

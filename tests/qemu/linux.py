@@ -14,7 +14,6 @@ import lzma
 import os
 import pathlib
 import re
-import selectors
 import shutil
 import stat
 import subprocess
@@ -23,6 +22,8 @@ import tarfile
 import tempfile
 import time
 import zlib
+
+from lines import serial_lines
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / os.environ.get("O", "build")
@@ -301,31 +302,24 @@ def command(name, kernel, archive, words=""):
 
 def watch(qemu, start, deadline, log, verbose):
     """Reads the serial line to the domain's end: (how it ended, time of the shell, lines)."""
-    shell, lines, rest = None, [], b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(qemu.stdout, selectors.EVENT_READ)
-        while time.monotonic() < deadline:
-            if not selector.select(0.2):
-                continue
-            data = os.read(qemu.stdout.fileno(), 65536)
-            if not data:
-                return f"QEMU's status {qemu.wait(10)}", shell, lines
-            log.write(data)
-            *whole, rest = (rest + data).split(b"\n")
-            for raw in whole:
-                line = raw.decode(errors="replace").strip("\r")
-                lines.append(line)
-                if verbose:
-                    print(f"    {line}", flush=True)
-                if shell is None and "linux: shell" in line:
-                    shell = time.monotonic() - start
-                if re.search(r"\] linux: type now$", line):
-                    qemu.stdin.write(b"a line\r")
-                    qemu.stdin.flush()
-                end = ENDS.search(line)
-                if end:
-                    return end[0], shell, lines
-    return "timeout", shell, lines
+    shell, lines = None, []
+    try:
+        for line in serial_lines(qemu, deadline, log):
+            line = line.strip("\r")
+            lines.append(line)
+            if verbose:
+                print(f"    {line}", flush=True)
+            if shell is None and "linux: shell" in line:
+                shell = time.monotonic() - start
+            if re.search(r"\] linux: type now$", line):
+                qemu.stdin.write(b"a line\r")
+                qemu.stdin.flush()
+            end = ENDS.search(line)
+            if end:
+                return end[0], shell, lines
+    except TimeoutError:
+        return "timeout", shell, lines
+    return f"QEMU's status {qemu.wait(10)}", shell, lines
 
 
 def boot(name, kernel, archive, options):

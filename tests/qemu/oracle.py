@@ -17,12 +17,13 @@ import gzip
 import os
 import pathlib
 import re
-import selectors
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+from lines import serial_lines
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUT = ROOT / os.environ.get("O", "build")
@@ -110,26 +111,20 @@ def boot(kernel, run, arguments, timeout, accel="tcg"):
 def read_guest(qemu, guest, deadline):
     """Reads the console until the guest's last line or the end of the machine."""
     mine = re.compile(rf"(T\||E\||{guest}: )")
-    lines, rest = [], b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(qemu.stdout, selectors.EVENT_READ)
-        while time.monotonic() < deadline:
-            if not selector.select(0.2):
-                continue
-            data = os.read(qemu.stdout.fileno(), 65536)
-            if not data:
-                return lines, "ended"
-            *whole, rest = (rest + data).split(b"\n")
-            for raw in whole:
-                line = raw.decode(errors="replace").strip("\r")
-                if mine.match(line):
-                    lines.append(line)
-                end = re.match(rf"{guest}: (ok|FAILED)", line)
-                if end:
-                    return lines, end[1]
-                if re.search(r"(Domain 0|d0v\d+|d0).*crash", line, re.IGNORECASE):
-                    return lines, "crashed"
-    return lines, "timeout"
+    lines = []
+    try:
+        for line in serial_lines(qemu, deadline):
+            line = line.strip("\r")
+            if mine.match(line):
+                lines.append(line)
+            end = re.match(rf"{guest}: (ok|FAILED)", line)
+            if end:
+                return lines, end[1]
+            if re.search(r"(Domain 0|d0v\d+|d0).*crash", line, re.IGNORECASE):
+                return lines, "crashed"
+    except TimeoutError:
+        return lines, "timeout"
+    return lines, "ended"
 
 
 def normal(line):

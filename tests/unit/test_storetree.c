@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: guests/control/storetree.c guests/control/storewatch.c guests/control/storetx.c
- * guests/control/storewire.c lib/number.c lib/printf.c lib/str.c */
+ * guests/control/storewire.c lib/number.c lib/printf.c lib/str.c tests/unit/heap.c */
 /* The store: its tree, and what domains get for their requests. Each test ends with no memory in
  * use. */
 #include <setjmp.h>
@@ -14,29 +14,12 @@
 #include <cmocka.h>
 
 #include "../../guests/control/storewire.h"
+#include "heap.h"
 
 #define HEAD sizeof(struct xsd_sockmsg)
 /* A payload with the NUL behind its last string, and one without. */
 #define S(text) text, sizeof(text)
 #define T(text) text, sizeof(text) - 1
-
-static int in_use;
-static unsigned int fail_after; /* the n-th allocation from now on fails; 0: none */
-
-void *allocate(size_t size)
-{
-    if (fail_after && --fail_after == 0) {
-        return NULL;
-    }
-    in_use++;
-    return calloc(1, size);
-}
-
-void release(void *p)
-{
-    in_use -= p != NULL;
-    free(p);
-}
 
 static struct store store;
 static struct store_conn *one, *two; /* of domains 1 and 2 */
