@@ -6,19 +6,19 @@
 #include "guest.h"
 
 #define NO_FRAME (~0UL)
-#define MAPPING_STEP (4UL << 20)    /* the first mapping ends at a multiple of this, */
-#define MAPPING_SPARE (512UL << 10) /* at least so far behind the boot stack */
 
 static unsigned long given; /* frames from the end on that are not ours now */
 
-/* The first pfn that nothing of ours lies in. */
+/* The first pfn behind the first mapping, which ends somewhere above the boot stack. */
 static unsigned long first_unused(void)
 {
-    unsigned long stack = start_info->pt_base + start_info->nr_pt_frames * PAGE_SIZE;
-    unsigned long end = stack + PAGE_SIZE + MAPPING_SPARE;
+    unsigned long va = start_info->pt_base + start_info->nr_pt_frames * PAGE_SIZE;
+    const uint64_t *l1;
 
-    end = (end + MAPPING_STEP - 1) & ~(MAPPING_STEP - 1);
-    return (end - VIRT_BASE) / PAGE_SIZE;
+    while ((l1 = page_table(1, (void *)va)) && (l1[va / PAGE_SIZE % 512] & 1)) {
+        va += PAGE_SIZE;
+    }
+    return virt_to_pfn((void *)va);
 }
 
 static bool exchange_with_hypervisor(int cmd, unsigned long *frame)
