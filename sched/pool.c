@@ -86,7 +86,7 @@ bool pool_init(struct sched_pool *p, const struct sched_ops *ops)
     spin_lock_init(&p->lock, RANK_RUNQUEUE);
     p->ops = ops;
     p->topology = cpu_topology;
-    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0 };
+    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0, 0 };
     list_init(&p->doms);
     timer_init(&p->timer, pool_timer_fn, p);
     p->priv = pages_alloc(order_of(ops->pool_size));

@@ -18,8 +18,28 @@
 /* A scheduler that Xen had under this number until 4.5, and has no name for any more. */
 #define TARN_SCHEDULER_SEDF 4
 
-/* A flag of struct xen_domctl_sched_rtds: also what the pool's CPUs can't do for all. */
+/* A flag of struct xen_domctl_sched_rtds and of tarn_sched_sedf: also what the pool's CPUs can't do
+ * for all (-ENOSPC without it). */
 #define TARN_SCHEDRT_force (1u << 31)
+
+/*
+ * XEN_DOMCTL_scheduler_op under TARN_SCHEDULER_SEDF: what stands in place of the union's `credit`.
+ * Times in ns, as Xen had them. -EINVAL: neither period nor weight; period not 10 us to 10 s; slice
+ * under 5 us or over the period.
+ */
+struct tarn_sched_sedf {
+    uint64_t period, slice; /* 0, 0: best effort, or by weight */
+    uint64_t latency;       /* of the first period after a long block, 0: as any other */
+    uint32_t weight;        /* in place of period and slice, or of extra time; 0: none */
+    uint32_t flags;         /* XEN_DOMCTL_SCHEDRT_extra, TARN_SCHEDRT_force */
+};
+
+/* An element of the array of putvcpuinfo and getvcpuinfo under it. */
+struct tarn_schedparam_sedf_vcpu {
+    struct tarn_sched_sedf sedf;
+    uint32_t vcpuid;
+    uint32_t pad;
+};
 
 /*
  * A domain's name, as the hypervisor's messages show it; those of boot-time domains come from their
@@ -52,4 +72,16 @@ struct tarn_pool_name {
     uint32_t id; /* in */
     uint32_t pad;
     char name[TARN_NAME_MAX]; /* in or out, terminated */
+};
+
+/* How a pool treats its domains. -ENOENT: no such pool; -EINVAL: a flag that there is not. */
+#define TARN_OP_get_pool_options 6
+#define TARN_OP_set_pool_options 7
+/* credit: a weight is that of each vcpu that wants to run, as in Xen, not the domain's as a whole */
+#define TARN_POOL_weight_per_vcpu (1u << 0)
+/* a domain that moves in begins with weight 256, no cap and all CPUs, as in Xen */
+#define TARN_POOL_reset_on_move (1u << 1)
+struct tarn_pool_options {
+    uint32_t id;    /* in */
+    uint32_t flags; /* in or out */
 };

@@ -56,6 +56,7 @@ struct sched_params {
     u32 ratelimit_us; /* 0 or 100..500000, and not more than tslice_us */
     /* 0..100000: who ran less long ago is left to its CPU, unless the other one would idle */
     u32 migr_delay_us;
+    u32 flags; /* TARN_POOL_* of include/public/tarn.h */
 };
 
 /* Of a unit under a real-time policy. What a policy does not know it leaves alone. */

@@ -186,7 +186,7 @@ static long credit_params(struct sched_pool *p, u32 cmd, struct xen_sysctl_credi
             return -EINVAL;
         }
         params = (struct sched_params){ c->tslice_ms * 1000, c->ratelimit_us,
-                                        c->vcpu_migr_delay_us };
+                                        c->vcpu_migr_delay_us, 0 };
         rc = sched_params_set(p, &params);
     }
     sched_params_get(p, &params);

@@ -402,7 +402,7 @@ struct sim *sim_new(const struct sched_ops *ops, u32 nr_cpus, u64 seed)
     s->check_conservation = true;
     s->pool.ops = ops;
     list_init(&s->pool.doms);
-    s->pool.params = (struct sched_params){ 30000, 1000, 0 };
+    s->pool.params = (struct sched_params){ 30000, 1000, 0, 0 };
     s->pool.priv = calloc(1, ops->pool_size);
     if (ops->pool_init) {
         ops->pool_init(&s->pool, s->now);

@@ -358,7 +358,7 @@ static void do_params(void)
 
 static long set_params(u32 tslice_us, u32 ratelimit_us, u32 migr_delay_us)
 {
-    arg.params = (struct sched_params){ tslice_us, ratelimit_us, migr_delay_us };
+    arg.params = (struct sched_params){ tslice_us, ratelimit_us, migr_delay_us, 0 };
     run_on(0, do_params);
     return arg.rc;
 }
