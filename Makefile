@@ -75,9 +75,9 @@ IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
 # image has a limit (linker.ld).
 COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging $(addprefix cpu/,acpi apicid console \
 	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
-	pv_layout topology) \
-	$(addprefix kernel/,debug_keys destroy domain $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
-	reservation sysctl% tarn_op version_op)) $(addprefix sched/,cpupool pool null rtds% sedf%)
+	pv_layout numa topology trace_ring) \
+	$(addprefix kernel/,debug_keys destroy domain trace $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
+	reservation sysctl% tarn_op tbuf_op version_op)) $(addprefix sched/,cpupool credit_dump credit_share pool null rr rtds% sedf%)
 $(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os)
 
 .PHONY: all
@@ -219,6 +219,51 @@ $(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,tests/unit/hos
 $(FUZZ): $(O)/fuzz/%: $$(call host_obj,fuzz,tests/fuzz/$$*.c)
 	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -o $@ $(filter %.o,$^)
 
+.PHONY: docs
+docs: all ## run the commands that pages show, and put what they print there; T= which pages
+	$(Q)O=$(O) tools/doc-runs.py $(or $(T),docs/scheduling.md docs/pools.md)
+
+.PHONY: pictures
+pictures: all ## trace a machine and draw docs/pictures
+	$(Q)tools/pictures.sh $(O) docs/pictures
+
+.PHONY: mutants
+mutants: ## break a policy line by line: does its unit test notice? T= which, e.g. T=rr
+	$(Q)HOSTCC='$(HOSTCC)' UNIT_CFLAGS='$(UNIT_CFLAGS)' tools/mutants.py $(or $(T),rr)
+
+# The simulator of whole machines, tests/sim: the hypervisor's own scheduling files in virtual time. Optimised,
+# for 4096 CPUs, and (shorter runs of) the same programs under the sanitizers.
+SIM_MAINS := scenarios defects scale torture
+SIM_SOURCES := $(filter-out $(SIM_MAINS:%=tests/sim/%.c),$(wildcard tests/sim/*.c)) $(wildcard sched/*.c) \
+	arch/x86/cpu/timer.c $(addprefix lib/,printf.c str.c timer_heap.c topology.c)
+SIM_CFLAGS := $(filter-out -O1 -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -O2 -fno-strict-aliasing
+SIM := $(SIM_MAINS:%=$(O)/sim/%) $(patsubst %,$(O)/sim/%.asan,scenarios torture defects)
+UNIT += $(SIM)
+sim_cpus = $(if $(filter scale,$(1)),4096,256)
+sim_obj = $(patsubst %.c,$(2)/%.o,tests/sim/$(1).c $(SIM_SOURCES))
+
+sim_cc = mkdir -p $(@D) && $(HOSTCC) $(SIM_CFLAGS) -DNR_CPUS=$(1) -MMD -MP -c -o $@ $<
+$(O)/sim/256/%.o: %.c $(O)/unit/flags
+	$(call say,SIM,$<)
+	$(Q)$(call sim_cc,256)
+
+$(O)/sim/4096/%.o: %.c $(O)/unit/flags
+	$(call say,SIM,$<)
+	$(Q)$(call sim_cc,4096)
+
+$(SIM_MAINS:%=$(O)/sim/%): $(O)/sim/%: $$(call sim_obj,$$*,$(O)/sim/$$(call sim_cpus,$$*))
+	$(Q)$(HOSTCC) $(SIM_CFLAGS) -o $@ $^
+
+$(filter %.asan,$(SIM)): $(O)/sim/%.asan: $$(call sim_obj,$$*,$(O)/unit/asan)
+	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $^
+
+.PHONY: sim torture-sim
+sim: $(SIM_MAINS:%=$(O)/sim/%) ## scheduling on simulated machines: N=1500 scenarios of three kinds from SEED=1 on, known defects, 4096 CPUs
+	$(Q)for p in scenarios defects scale; do N='$(N)' SEED='$(SEED)' $(O)/sim/$$p || exit 1; done
+
+torture-sim: $(O)/sim/torture ## OPS=1000000 random operations on pools, CPUs and domains of simulated machines, from SEED=1 on
+	$(Q)OPS='$(OPS)' SEED='$(SEED)' $(O)/sim/torture
+
 .PHONY: unit fuzz qemu-check lint check oracle bench
 fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each
 	$(Q)for f in $(FUZZ); do echo "$$f"; $$f -max_total_time=$(or $(SECONDS),60) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ || exit 1; done
@@ -239,6 +284,24 @@ check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every te
 
 bench: all ## instructions that the hot paths take, beside those of Xen where it can be had
 	$(Q)O=$(O) $(PYTHON) tools/bench.py
+
+.PHONY: torture
+torture: all ## random operations on pools under load, for long; T= what, e.g. T='-n 300 --smp 8 --seed 1,2'
+	$(Q)TARN_BUILD=$(O) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/qemu/torture.py $(T)
+
+# The policy's files are compiled as the hypervisor's, or nearly so.
+COST := $(patsubst %.c,$(O)/cost/%.o,$(wildcard sched/credit*.c) lib/printf.c tests/unit/schedsim.c tools/sched_cost.c)
+$(O)/cost/%.o: %.c
+	$(Q)mkdir -p $(@D) && $(HOSTCC) -std=gnu11 -O2 -g $(XEN_ABI) -Iinclude -Iarch/x86/include -Itests/unit -DSIM_UNITS=520 \
+		-DSIM_DOMS=520 -fno-strict-aliasing $(if $(filter sched/%,$<),-ffreestanding -mgeneral-regs-only \
+		-fstack-protector-strong) -MMD -MP -c -o $@ $<
+
+$(O)/cost/sched-cost: $(COST)
+	$(Q)$(HOSTCC) -o $@ $^
+
+.PHONY: cost
+cost: all $(O)/cost/sched-cost ## instructions of a scheduling decision, by pcpus and vcpus; valgrind counts
+	$(Q)O=$(O) $(PYTHON) tools/sched-cost.py
 
 oracle: all ## boot our guests on Debian's Xen and compare what they print
 	$(Q)O=$(O) $(PYTHON) tests/qemu/oracle.py $(T)
@@ -292,4 +355,4 @@ clean: ## remove what was built
 
 FORCE:
 .SECONDARY:
--include $(shell find $(O)/obj $(O)/host $(O)/unit $(O)/gen -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/host $(O)/unit $(O)/sim $(O)/gen -name '*.d' 2>/dev/null)

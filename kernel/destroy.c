@@ -10,6 +10,7 @@
 #include <tarn/hypercall.h>
 #include <tarn/pcpu.h>
 #include <tarn/softirq.h>
+#include <tarn/trace.h>
 #include <x86/frames.h>
 
 /* No pcpu's hardware holds anything of it any more. Only idle ones can: they unload it. */
@@ -38,6 +39,7 @@ static void begin(struct domain *d)
     }
     for (u32 i = 0; i < d->max_vcpus; i++) {
         vcpu_stop_timers(d->vcpu[i]);
+        sched_vcpu_dying(d->vcpu[i]);
     }
     evtchn_domain_destroy(d);
     for (u32 i = 0; i < d->max_vcpus; i++) {
@@ -60,6 +62,7 @@ long domain_destroy(struct domain *d)
         return -ERESTART;
     }
     d->dying = DOMAIN_DEAD;
+    trace_domain(TRC_DOM0_DOM_REM, d->domid);
     domain_put(d); /* its own */
     control_send_virq(VIRQ_DOM_EXC);
     return 0;

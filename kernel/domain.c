@@ -11,6 +11,7 @@
 #include <tarn/options.h>
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
+#include <tarn/trace.h>
 #include <x86/frames.h>
 #include <x86/power.h>
 #include <x86/pv.h>
@@ -212,6 +213,7 @@ struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,
         *rc = -ENOMEM;
         return NULL;
     }
+    trace_domain(TRC_DOM0_DOM_ADD, domid);
     *rc = sched_domain_init(d, pool, weight, cap);
     for (u32 i = 0; i < max_vcpus && *rc == 0; i++) {
         *rc = vcpu_create(d, i);
@@ -382,6 +384,10 @@ void domain_resume(struct domain *d)
 void domain_shutdown(struct domain *d, u8 reason)
 {
     if (mark_ended(d, reason)) {
+        if (tracing()) {
+            trace_words(TRC_SCHED_SHUTDOWN, 3, d->domid, current->domain == d ? current->id : 0,
+                        reason);
+        }
         console_flush_domain(d);
         log_info("domain %u (%s) %s", d->domid, d->name, shutdown_text(reason));
         end(d);

@@ -10,6 +10,7 @@
 #include <tarn/page.h>
 #include <tarn/softirq.h>
 #include <tarn/time.h>
+#include <tarn/trace.h>
 #include <x86/pv.h>
 #include <xen/sched.h>
 
@@ -125,6 +126,7 @@ struct vcpu *vcpu_create_idle(struct domain *idle_domain, u32 cpu)
     if (v) {
         v->domain = idle_domain;
         v->id = cpu;
+        v->unit.runnable = true; /* always */
     }
     return v;
 }
@@ -162,6 +164,7 @@ void vcpu_block(void)
     if (vcpu_event_deliverable(v)) {
         atomic_fetch_and(&v->pause_flags, ~VPF_BLOCKED);
     } else {
+        TRACE_VCPU(TRC_SCHED_BLOCK, v);
         softirq_raise_self(SOFTIRQ_SCHEDULE);
     }
 }

@@ -66,9 +66,10 @@ static const char *parse_dom0_mem(const char *value, void *dest)
     return NULL;
 }
 
-/* "N", "A-B", "A-", "-B": the upper bound counts. */
+/* "N", "A-B", "A-", "-B". */
 static const char *parse_dom0_max_vcpus(const char *value, void *dest)
 {
+    struct options *o = dest;
     static const char *const wrong = "not a number of vcpus from 1 to 128, or a range of them";
     char low[16];
     const char *dash = strchr(value, '-');
@@ -85,14 +86,48 @@ static const char *parse_dom0_max_vcpus(const char *value, void *dest)
         }
     }
     if (dash && dash != value && dash[1] == '\0') {
-        max = 0; /* no upper bound: one per pcpu */
+        max = 0;
     } else if (!uint_parse(dash ? dash + 1 : value, &max) || max == 0) {
         return wrong;
     }
     if (min > MODULE_MAX_VCPUS || max > MODULE_MAX_VCPUS || (max && min > max)) {
         return wrong;
     }
-    *(u32 *)dest = (u32)max;
+    o->dom0_min_vcpus = (u32)(dash ? min : max);
+    o->dom0_max_vcpus = (u32)max;
+    return NULL;
+}
+
+/* Xen's: node numbers, "strict" (which is so anyway), "relaxed". */
+static const char *parse_dom0_nodes(const char *value, void *dest)
+{
+    struct options *o = dest;
+    bool relaxed = false;
+    u64 nodes = 0;
+
+    while (value) {
+        char part[PART_MAX_BYTES];
+        u64 node;
+
+        next_part(&value, part);
+        if (strcmp(part, "relaxed") == 0 || strcmp(part, "strict") == 0) {
+            relaxed = part[0] == 'r';
+        } else if (uint_parse(part, &node) && node < 64) {
+            nodes |= 1UL << node;
+        } else {
+            return "not a list of nodes, with relaxed or strict";
+        }
+    }
+    o->dom0_nodes = nodes;
+    o->dom0_relaxed = relaxed;
+    return NULL;
+}
+
+/* Once the CPUs are known: pools_boot. */
+static const char *parse_later(const char *value, void *dest)
+{
+    (void)value;
+    (void)dest;
     return NULL;
 }
 
@@ -115,6 +150,17 @@ static const char *parse_ratelimit(const char *value, void *dest)
         return "neither 0 nor a number from 100 to 500000";
     }
     *(u32 *)dest = (u32)v;
+    return NULL;
+}
+
+static const char *parse_weight_mode(const char *value, void *dest)
+{
+    bool vcpu = strcmp(value, "vcpu") == 0;
+
+    if (!vcpu && strcmp(value, "domain") != 0) {
+        return "neither domain nor vcpu";
+    }
+    *(bool *)dest = vcpu;
     return NULL;
 }
 
@@ -228,89 +274,45 @@ static const char *parse_cpus(const char *value, void *dest)
 }
 
 static const struct param hypervisor_params[] = {
-    { .name = "maxcpus",
-      .type = PARAM_UINT,
-      .dest = &opt.maxcpus,
-      .min = 1,
-      .max = NR_CPUS,
-      .help = "use at most that many CPUs" },
-    { .name = "dom0_mem",
-      .type = PARAM_CUSTOM,
-      .dest = &opt.dom0_mem,
-      .parse = parse_dom0_mem,
-      .help = "memory of dom0" },
-    { .name = "dom0_max_vcpus",
-      .type = PARAM_CUSTOM,
-      .dest = &opt.dom0_max_vcpus,
-      .parse = parse_dom0_max_vcpus,
-      .help = "vcpus of dom0" },
-    { .name = "dom0_vcpus_pin",
-      .type = PARAM_BOOL,
-      .dest = &opt.dom0_vcpus_pin,
-      .help = "vcpu n of dom0 stays on pcpu n" },
-    { .name = "dom0",
-      .type = PARAM_CUSTOM,
-      .dest = &opt.no_dom0,
-      .parse = parse_dom0,
-      .help = "none: no control domain" },
-    { .name = "sched",
-      .type = PARAM_STRING,
-      .dest = opt.sched,
-      .size = sizeof(opt.sched),
-      .help = "scheduler of Pool-0" },
+    { .name = "maxcpus", .type = PARAM_UINT, .dest = &opt.maxcpus, .min = 1, .max = NR_CPUS },
+    { .name = "dom0_mem", .type = PARAM_CUSTOM, .dest = &opt.dom0_mem, .parse = parse_dom0_mem },
+    { .name = "dom0_max_vcpus", .type = PARAM_CUSTOM, .dest = &opt, .parse = parse_dom0_max_vcpus },
+    { .name = "dom0_nodes", .type = PARAM_CUSTOM, .dest = &opt, .parse = parse_dom0_nodes },
+    { .name = "smt", .type = PARAM_BOOL, .dest = &opt.smt },
+    { .name = "cpupool", .type = PARAM_CUSTOM, .parse = parse_later },
+    { .name = "dom0_vcpus_pin", .type = PARAM_BOOL, .dest = &opt.dom0_vcpus_pin },
+    { .name = "dom0", .type = PARAM_CUSTOM, .dest = &opt.no_dom0, .parse = parse_dom0 },
+    { .name = "sched", .type = PARAM_STRING, .dest = opt.sched, .size = sizeof(opt.sched) },
     { .name = "sched_credit_tslice_ms",
       .type = PARAM_UINT,
       .dest = &opt.tslice_ms,
       .min = 1,
-      .max = 1000,
-      .help = "time slice of the credit scheduler" },
+      .max = 1000 },
+    { .name = "sched_credit_weight",
+      .type = PARAM_CUSTOM,
+      .dest = &opt.weight_per_vcpu,
+      .parse = parse_weight_mode },
     { .name = "sched_ratelimit_us",
       .type = PARAM_CUSTOM,
       .dest = &opt.ratelimit_us,
-      .parse = parse_ratelimit,
-      .help = "no preemption earlier than that" },
-    { .name = "noreboot",
-      .type = PARAM_BOOL,
-      .dest = &opt.noreboot,
-      .help = "halt instead of a reboot" },
-    { .name = "loglvl",
-      .type = PARAM_CUSTOM,
-      .dest = &opt.loglvl,
-      .parse = parse_loglvl,
-      .help = "least severe message that is printed" },
+      .parse = parse_ratelimit },
+    { .name = "noreboot", .type = PARAM_BOOL, .dest = &opt.noreboot },
+    { .name = "loglvl", .type = PARAM_CUSTOM, .dest = &opt.loglvl, .parse = parse_loglvl },
     { .name = "guest_loglvl",
       .type = PARAM_CUSTOM,
       .dest = &opt.guest_loglvl,
-      .parse = parse_loglvl,
-      .help = "the same for messages about guests" },
-    { .name = "console",
-      .type = PARAM_CUSTOM,
-      .dest = &opt.console_com1,
-      .parse = parse_console,
-      .help = "com1 or none" },
-    { .name = "com1",
-      .type = PARAM_CUSTOM,
-      .dest = &opt,
-      .parse = parse_com1,
-      .help = "BAUD,8n1,PORT,IRQ of the serial line" },
+      .parse = parse_loglvl },
+    { .name = "console", .type = PARAM_CUSTOM, .dest = &opt.console_com1, .parse = parse_console },
+    { .name = "com1", .type = PARAM_CUSTOM, .dest = &opt, .parse = parse_com1 },
     { .name = "conring_size",
       .type = PARAM_SIZE,
       .dest = &opt.conring_size,
       .min = CONRING_MIN,
-      .max = CONRING_MAX,
-      .help = "bytes of output that are kept" },
-    { .name = "console_to_ring",
-      .type = PARAM_BOOL,
-      .dest = &opt.console_to_ring,
-      .help = "keep dom0's output, too" },
-    { .name = "smap",
-      .type = PARAM_BOOL,
-      .dest = &opt.smap,
-      .help = "use SMAP where the CPU has it" },
-    { .name = "smep",
-      .type = PARAM_BOOL,
-      .dest = &opt.smep,
-      .help = "use SMEP where the CPU has it" },
+      .max = CONRING_MAX },
+    { .name = "console_to_ring", .type = PARAM_BOOL, .dest = &opt.console_to_ring },
+    { .name = "tbuf_size", .type = PARAM_UINT, .dest = &opt.tbuf_size, .min = 1, .max = 65535 },
+    { .name = "smap", .type = PARAM_BOOL, .dest = &opt.smap },
+    { .name = "smep", .type = PARAM_BOOL, .dest = &opt.smep },
 };
 
 void options_parse(const char *cmdline, void (*report)(void *arg, const char *text), void *arg)
@@ -325,10 +327,79 @@ void options_parse(const char *cmdline, void (*report)(void *arg, const char *te
         .com1_baud = 115200,
         .com1_port = 0x3f8,
         .conring_size = 64 << 10,
+        .smt = true,
         .smap = true,
         .smep = true,
     };
     cmdline_parse(cmdline, hypervisor_params, ARRAY_SIZE(hypervisor_params), report, arg);
+}
+
+/* A key with its "=" before the next comma: a comma in front of anything else is part of a list. */
+static bool key_follows(const char *s)
+{
+    while (*s && *s != ',' && *s != '=') {
+        s++;
+    }
+    return *s == '=';
+}
+
+/* "NAME:" goes to out, the rest to `text` with blanks between its keys. */
+static const char *split_pool(const char *value, struct pool_option *out, char *text, size_t size)
+{
+    const char *colon = strchr(value, ':'), *equals = strchr(value, '=');
+    size_t len = colon ? (size_t)(colon - value) : 0;
+
+    if (!colon || (equals && equals < colon)) {
+        return "not NAME:cpus=LIST[,sched=NAME]...";
+    }
+    if (len == 0 || len >= sizeof(out->name)) {
+        return "the name has 1 to 31 characters";
+    }
+    if (strncmp(value, "Pool-", 5) == 0) {
+        return "names with Pool- are given by number";
+    }
+    if (strlen(colon + 1) >= size) {
+        return "it is too long";
+    }
+    str_copy(out->name, value, len + 1);
+    str_copy(text, colon + 1, size);
+    for (char *p = text; *p; p++) {
+        if (*p == ',' && key_follows(p + 1)) {
+            *p = ' ';
+        }
+    }
+    return NULL;
+}
+
+u32 pool_option_parse(const char *value, struct pool_option *out,
+                      void (*report)(void *arg, const char *text), void *arg)
+{
+    const struct param params[] = {
+        { .name = "cpus", .type = PARAM_STRING, .dest = out->cpus, .size = sizeof(out->cpus) },
+        { .name = "sched", .type = PARAM_STRING, .dest = out->sched, .size = sizeof(out->sched) },
+        { .name = "tslice_ms", .type = PARAM_UINT, .dest = &out->tslice_ms, .min = 1, .max = 1000 },
+        { .name = "ratelimit_us",
+          .type = PARAM_CUSTOM,
+          .dest = &out->ratelimit_us,
+          .parse = parse_ratelimit },
+    };
+    char text[256];
+    const char *why;
+    u32 wrong;
+
+    memset(out, 0, sizeof(*out));
+    out->ratelimit_us = ~0u;
+    why = split_pool(value, out, text, sizeof(text));
+    if (why) {
+        report(arg, why);
+        return 1;
+    }
+    wrong = cmdline_parse(text, params, ARRAY_SIZE(params), report, arg);
+    if (wrong == 0 && !out->cpus[0]) {
+        report(arg, "cpus= is missing");
+        wrong = 1;
+    }
+    return wrong;
 }
 
 u32 module_options_parse(const char *args, struct module_options *out,

@@ -107,7 +107,7 @@ static void number(const struct builder *b)
         const struct topology_cpu *prev = &t->cpu[i - 1];
         struct topology_cpu *c = &t->cpu[i];
 
-        *c = (struct topology_cpu){ c->apic_id, prev->socket, prev->core, prev->thread };
+        *c = (struct topology_cpu){ c->apic_id, prev->socket, prev->core, prev->thread, 0 };
         if (socket_of(b, c->apic_id) != socket_of(b, prev->apic_id)) {
             c->socket++;
             c->core = 0;
@@ -118,9 +118,9 @@ static void number(const struct builder *b)
         } else {
             c->thread++;
         }
-        t->nr_sockets = c->socket + 1;
-        t->cores_per_socket = MAX(t->cores_per_socket, c->core + 1);
-        t->threads_per_core = MAX(t->threads_per_core, c->thread + 1);
+        t->nr_sockets = c->socket + 1u;
+        t->cores_per_socket = MAX(t->cores_per_socket, c->core + 1u);
+        t->threads_per_core = MAX(t->threads_per_core, c->thread + 1u);
     }
 }
 
@@ -151,4 +151,17 @@ int topology_build(const struct apicid_layout *layout, u32 boot_apic_id, const u
         return -EINVAL;
     }
     return 0;
+}
+
+void topology_drop_threads(struct topology *t)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; i < t->nr_cpus; i++) {
+        if (t->cpu[i].thread == 0) {
+            t->cpu[n++] = t->cpu[i];
+        }
+    }
+    t->nr_cpus = n;
+    t->threads_per_core = 1;
 }

@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct sched_pool) <= PAGE_SIZE, "a pool is one page");
 
 struct spinlock cpupool_lock = SPINLOCK_INIT(RANK_CPUPOOL); /* pools, their CPUs, online CPUs */
 static struct list pools = LIST_INIT(pools);                /* by id; cpupool_lock */
-static u32 nr_pools, last_id;                               /* cpupool_lock */
+static u32 nr_pools;                                        /* cpupool_lock */
 
 /* The lowest id from `first` on. */
 static struct sched_pool *find_from(u32 first)
@@ -33,7 +33,7 @@ static struct sched_pool *find_from(u32 first)
     return NULL;
 }
 
-static struct sched_pool *find(u32 id)
+struct sched_pool *pool_find(u32 id)
 {
     struct sched_pool *p = find_from(id);
 
@@ -53,7 +53,7 @@ struct sched_pool *pool_get(u32 id)
     struct sched_pool *p;
 
     spin_lock(&cpupool_lock);
-    p = hold(find(id));
+    p = hold(pool_find(id));
     spin_unlock(&cpupool_lock);
     return p;
 }
@@ -91,6 +91,21 @@ void pool_put(struct sched_pool *p)
     spin_unlock(&cpupool_lock);
 }
 
+void pool_get_name(const struct sched_pool *p, char name[32])
+{
+    spin_lock(&cpupool_lock);
+    memcpy(name, p->name, sizeof(p->name));
+    spin_unlock(&cpupool_lock);
+}
+
+void pool_look(struct sched_pool *p, struct cpumask *cpus, u32 *nr_doms)
+{
+    spin_lock(&p->lock);
+    *cpus = p->cpus;
+    *nr_doms = p->nr_doms;
+    spin_unlock(&p->lock);
+}
+
 /* Into the list. */
 static void pool_register(struct sched_pool *p)
 {
@@ -109,25 +124,55 @@ void pools_begin(struct sched_pool *first)
 
 /* ---- Made and destroyed ---- */
 
-static int choose_id(u32 *id)
+/* The one after the highest that there is; then the lowest that is free. */
+static u32 next_id(void)
 {
-    if (*id != POOL_ANY) {
-        return find(*id) ? -EEXIST : 0;
+    u32 id = list_entry(pools.prev, struct sched_pool, link)->id + 1;
+
+    if (id == POOL_ANY) {
+        for (id = 0; pool_find(id); id++) {
+        }
     }
-    *id = last_id;
-    do {
-        *id = *id + 1 == POOL_ANY ? 0 : *id + 1;
-    } while (find(*id));
-    return 0;
+    return id;
+}
+
+static int may_create(u32 id)
+{
+    if (nr_pools >= POOLS_MAX) {
+        return -ENOSPC;
+    }
+    return id != POOL_ANY && pool_find(id) ? -EEXIST : 0;
+}
+
+static bool name_is_taken(const struct sched_pool *except, const char *name)
+{
+    list_for_each(l, &pools) {
+        const struct sched_pool *p = list_entry(l, struct sched_pool, link);
+
+        if (p != except && strcmp(p->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Somebody may have given it to another one. */
+static void name_anew(struct sched_pool *p)
+{
+    fmt_snprintf(p->name, sizeof(p->name), "Pool-%u", p->id);
+    for (u32 i = 2; name_is_taken(p, p->name); i++) {
+        fmt_snprintf(p->name, sizeof(p->name), "Pool-%u.%u", p->id, i);
+    }
 }
 
 static int pool_enter(struct sched_pool *p, u32 *id)
 {
-    int rc = nr_pools >= POOLS_MAX ? -ENOSPC : choose_id(id);
+    int rc = may_create(*id);
 
     if (rc == 0) {
-        p->id = last_id = *id;
-        fmt_snprintf(p->name, sizeof(p->name), "Pool-%u", *id);
+        *id = *id == POOL_ANY ? next_id() : *id;
+        p->id = *id;
+        name_anew(p);
         pool_register(p);
     }
     return rc;
@@ -145,8 +190,11 @@ long pool_create(u32 *id, u32 sched_id)
     struct sched_pool *p;
     int rc;
 
-    if (!ops) {
-        return -ENOENT;
+    spin_lock(&cpupool_lock);
+    rc = may_create(*id);
+    spin_unlock(&cpupool_lock);
+    if (rc || !ops) {
+        return rc ? rc : -ENOENT;
     }
     p = page_alloc();
     if (!p || !pool_init(p, ops)) {
@@ -186,7 +234,17 @@ static int pool_leave_list(struct sched_pool *p)
     }
     list_del(&p->link);
     nr_pools--;
+    for (u32 cpu = 0; cpu < nr_pcpus; cpu++) {
+        pcpus[cpu]->left = pcpus[cpu]->left == p ? NULL : pcpus[cpu]->left;
+    }
     return 0;
+}
+
+/* A pcpu that has just left holds its lock for a moment more. */
+static void wait_for_leavers(struct sched_pool *p)
+{
+    spin_lock(&p->lock);
+    spin_unlock(&p->lock);
 }
 
 /*
@@ -204,10 +262,11 @@ long pool_destroy(u32 id)
         return -ERESTART;
     }
     spin_lock(&cpupool_lock);
-    p = find(id);
+    p = pool_find(id);
     rc = pool_leave_list(p);
     spin_unlock(&cpupool_lock);
     if (rc == 0) {
+        wait_for_leavers(p);
         timer_kill(&p->timer);
         smp_quiesce();
         pool_free(p);
@@ -222,16 +281,12 @@ long pool_rename(u32 id, const char *name)
     long rc = 0;
 
     spin_lock(&cpupool_lock);
-    p = find(id);
-    rc = p ? 0 : -ENOENT;
-    list_for_each(l, &pools) {
-        const struct sched_pool *other = list_entry(l, struct sched_pool, link);
-
-        if (other != p && strcmp(other->name, name) == 0) {
-            rc = -EEXIST;
-        }
-    }
-    if (rc == 0) {
+    p = pool_find(id);
+    if (!p) {
+        rc = -ENOENT;
+    } else if (name_is_taken(p, name)) {
+        rc = -EEXIST;
+    } else {
         str_copy(p->name, name, sizeof(p->name));
     }
     spin_unlock(&cpupool_lock);
@@ -244,6 +299,7 @@ void pool_free_cpus(struct cpumask *out)
 {
     cpumask_clear_all(out);
     spin_lock(&cpupool_lock);
+    pool_park_leavers();
     cpumask_for_each(cpu, &cpu_online_map) {
         if (!atomic_load(&pcpus[cpu]->pool)) {
             cpumask_set(out, cpu);
@@ -275,44 +331,66 @@ long pool_give_cpu(u32 id, u32 cpu)
     long rc;
 
     spin_lock(&cpupool_lock);
-    rc = free_cpu(&cpu);
+    pool_park_leavers();
+    p = pool_find(id);
+    rc = p ? free_cpu(&cpu) : -ENOENT;
     if (rc == 0) {
-        p = find(id);
-        rc = p ? pool_cpu_add(p, cpu) : -ENOENT;
+        rc = pool_cpu_add(p, cpu);
     }
     spin_unlock(&cpupool_lock);
     return rc;
 }
 
 /*
- * A CPU leaves when it next decides: until then the call comes again (-ERESTART), and finds it in
- * `leaving`. POOL_ANY: the last.
+ * A CPU leaves when it next decides, whether or not anybody asks for it again; whoever began it is
+ * told -ERESTART until then, and 0 after it. For all others it is no member any more.
  */
 static long take_cpu(struct sched_pool *p, u32 cpu)
 {
+    struct pcpu *c = cpu < nr_pcpus ? pcpus[cpu] : NULL;
     long rc;
 
-    if (cpu == POOL_ANY && p->leaving) {
-        cpu = p->leaving - 1;
-    } else if (cpu == POOL_ANY) {
-        cpumask_for_each(c, &p->cpus) {
-            cpu = c;
+    if (c && c->left == p && c->taker == current) {
+        if (atomic_load(&c->pool) == p) {
+            return -ERESTART;
         }
+        c->left = NULL;
+        return 0;
     }
-    if (cpu >= nr_pcpus || (p == &pool0 && cpu == 0)) {
+    if (!c || (p == &pool0 && cpu == 0) || !cpumask_test(&cpu_online_map, cpu)) {
         return -EINVAL;
     }
-    if (p->leaving != cpu + 1) {
-        if (atomic_load(&pcpus[cpu]->pool) != p) {
-            return -EADDRNOTAVAIL;
-        }
-        if (p->leaving) {
-            return -ERESTART; /* one at a time */
-        }
+    if (!cpumask_test(&p->cpus, cpu)) {
+        return -EADDRNOTAVAIL;
+    }
+    if (cpumask_weight(&p->cpus) == 1) {
+        sched_evict_dying(p);
     }
     rc = pool_cpu_remove(p, cpu);
-    p->leaving = rc == -ERESTART ? cpu + 1 : 0;
+    if (rc == -ERESTART) {
+        c->left = p;
+        c->taker = current;
+    }
     return rc;
+}
+
+long pool_last_cpu(u32 id, u32 *cpu)
+{
+    struct sched_pool *p;
+
+    spin_lock(&cpupool_lock);
+    p = pool_find(id);
+    *cpu = NO_CPU;
+    if (p) {
+        cpumask_for_each(c, &p->cpus) {
+            *cpu = c;
+        }
+    }
+    spin_unlock(&cpupool_lock);
+    if (!p) {
+        return -ENOENT;
+    }
+    return *cpu == NO_CPU ? -EINVAL : 0;
 }
 
 long pool_take_cpu(u32 id, u32 cpu)
@@ -321,7 +399,7 @@ long pool_take_cpu(u32 id, u32 cpu)
     long rc;
 
     spin_lock(&cpupool_lock);
-    p = find(id);
+    p = pool_find(id);
     rc = p ? take_cpu(p, cpu) : -ENOENT;
     spin_unlock(&cpupool_lock);
     return rc;

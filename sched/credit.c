@@ -11,21 +11,22 @@
  */
 #include "credit.h"
 
-#define MIN_SLICE (100 * NSEC_PER_USEC)
+#define SLICE_PERIODS 4 /* a slice is no more than what is granted in so many periods */
+#define PURSE 4         /* preemptions by boosted ones that a CPU may have saved up */
 
 /* ---- Deciding ---------------------------------------------------------------------------- */
 
 /*
- * A time slice, but no more than what is granted in ten periods: who has a small share runs often
+ * A time slice, but no more than what is granted in a few periods: who has a small share runs often
  * and shortly rather than going into debt for long.
  */
 static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
 {
     const struct credit_dom *d = dom_priv(u->dom);
     struct credit_unit *c = priv(u);
-    s64 slice;
+    s64 granted = c->fresh ? 0 : SLICE_PERIODS * c->claim.grant, slice;
 
-    c->left = MIN(MIN(c->left, tslice(p)), MAX(10 * c->claim.grant, NSEC_PER_MSEC));
+    c->left = MIN(MIN(c->left, tslice(p)), MAX(granted, NSEC_PER_MSEC));
     slice = c->left;
     if (c->pri == BOOST) {
         slice = MIN(slice, tslice(p) / 3);
@@ -45,7 +46,7 @@ static u32 runs_on(const struct sched_pool *p, const struct credit_dom *d)
     list_for_each(l, &d->units) {
         const struct sched_unit *u = unit_of(active_unit(l));
 
-        if (pool_priv(p)->queue[u->cpu].current == u) {
+        if (queue_of(p, u->cpu)->current == u) {
             return u->cpu;
         }
     }
@@ -58,6 +59,17 @@ static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *pre
     return prev && priv(prev)->parked ? runs_on(p, dom_priv(prev->dom)) : NO_CPU;
 }
 
+/* Somebody boosted waits here who is well within its entitlement, and there is a preemption left.
+ */
+static bool must_yield(const struct sched_pool *p, u32 cpu, const struct sched_unit *u, stime_t now)
+{
+    const struct run_queue *q = queue_of(p, cpu);
+    s64 ratelimit = p->params.ratelimit_us * NSEC_PER_USEC;
+
+    return (q->levels & 1) && waiting_unit(q->waiting.next)->credit >= tslice(p) / 8 &&
+           q->preempted <= now + (PURSE - 1) * ratelimit && credit_running_pri(p, u, now) > BOOST;
+}
+
 /* It ran so shortly that a switch now would cost more than the wait. */
 static s64 protected_for(const struct sched_pool *p, u32 cpu, const struct sched_unit *u,
                          stime_t now)
@@ -65,7 +77,7 @@ static s64 protected_for(const struct sched_pool *p, u32 cpu, const struct sched
     s64 left = p->params.ratelimit_us * NSEC_PER_USEC - (now - priv(u)->run_start);
 
     if (left <= 0 || priv(u)->yielding || credit_out_of_budget(u->dom, now) ||
-        !cpumask_test(&u->hard, cpu)) {
+        !cpumask_test(&u->hard, cpu) || must_yield(p, cpu, u, now)) {
         return 0;
     }
     return MAX(left, MIN_SLICE);
@@ -103,16 +115,23 @@ static struct sched_unit *choose(struct sched_pool *p, u32 cpu, struct sched_uni
     struct sched_unit *next;
 
     if (!prev || !prev->runnable) {
-        return credit_select(p, cpu, OVER, now);
+        return credit_select(p, cpu, OVER, true, now);
     }
     if (!priv(prev)->yielding) {
         requeue(p, cpu, prev, now);
-        return credit_select(p, cpu, OVER, now);
+        return credit_select(p, cpu, OVER, true, now);
     }
-    next = credit_select(p, cpu, credit_running_pri(p, prev, now), now);
+    next = credit_select(p, cpu, credit_running_pri(p, prev, now), false, now);
     requeue(p, cpu, prev, now);
     priv(prev)->yielding = false;
-    return next ? next : credit_select(p, cpu, OVER, now);
+    return next ? next : credit_select(p, cpu, OVER, true, now);
+}
+
+static void pay_preemption(struct sched_pool *p, u32 cpu, stime_t now)
+{
+    struct run_queue *q = queue_of(p, cpu);
+
+    q->preempted = MAX(q->preempted, now) + p->params.ratelimit_us * NSEC_PER_USEC;
 }
 
 /* Only a change of who runs begins a new run. */
@@ -124,13 +143,16 @@ static void switch_to(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
         dom_priv(prev->dom)->nr_running--;
     }
     if (next) {
+        if (prev && prev->runnable && priv(next)->pri == BOOST) {
+            pay_preemption(p, cpu, now);
+        }
         credit_spend(next->dom, now);
         next->cpu = cpu;
         priv(next)->start = now;
         priv(next)->run_start = now;
         dom_priv(next->dom)->nr_running++;
     }
-    pool_priv(p)->queue[cpu].current = next;
+    queue_of(p, cpu)->current = next;
 }
 
 static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
@@ -143,6 +165,7 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
         credit_charge(prev, now);
         if (prev->runnable && (dec.slice = protected_for(p, cpu, prev, now)) > 0) {
             dec.next = prev;
+            credit_note_running(p, cpu, prev, now);
             return dec;
         }
     }
@@ -156,6 +179,7 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
     if (dec.next) {
         dec.slice = slice_of(p, dec.next);
     }
+    credit_note_running(p, cpu, dec.next, now);
     dec.tickle = next_to_park(p, prev);
     if (dec.tickle == NO_CPU) {
         dec.tickle = credit_helper(p, cpu, prev, now);
@@ -207,7 +231,7 @@ static u32 credit_wake(struct sched_pool *p, struct sched_unit *u, stime_t now)
 
 static u32 credit_sleep(struct sched_pool *p, struct sched_unit *u, stime_t now)
 {
-    credit_unwant(priv(u), now);
+    credit_rest(u, now);
     priv(u)->yielding = false;
     if (priv(u)->queued) {
         credit_dequeue(p, u);
@@ -227,7 +251,7 @@ static u32 credit_pick_cpu(struct sched_pool *p, const struct sched_unit *u)
 {
     u32 cpu = credit_find_idle(p, u);
 
-    return cpu != NO_CPU ? cpu : credit_find_busy(p, u, priv(u)->start);
+    return cpu != NO_CPU ? cpu : credit_find_calm(p, u);
 }
 
 /* ---- The period -------------------------------------------------------------------------- */
@@ -275,24 +299,21 @@ static void credit_pool_init(struct sched_pool *p, stime_t now)
     list_init(&cp->doms);
     cp->accounted = now;
     for (u32 cpu = 0; cpu < NR_CPUS; cpu++) {
-        for (u32 pri = 0; pri < NR_PRIORITIES; pri++) {
-            list_init(&cp->queue[cpu].waiting[pri]);
-        }
+        credit_queue_init(&cp->queue[cpu]);
     }
 }
 
 static void credit_cpu_remove(struct sched_pool *p, u32 cpu, stime_t now)
 {
-    struct run_queue *q = &pool_priv(p)->queue[cpu];
+    struct run_queue *q = queue_of(p, cpu);
 
     q->current = NULL;
-    for (u32 pri = 0; pri < NR_PRIORITIES; pri++) {
-        list_for_each_safe(l, next, &q->waiting[pri]) {
-            struct sched_unit *u = unit_of(waiting_unit(l));
+    credit_note_running(p, cpu, NULL, now);
+    list_for_each_safe(l, next, &q->waiting) {
+        struct sched_unit *u = unit_of(waiting_unit(l));
 
-            credit_dequeue(p, u);
-            credit_enqueue(p, u, credit_find_busy(p, u, now), false);
-        }
+        credit_dequeue(p, u);
+        credit_enqueue(p, u, credit_find_busy(p, u, now), false);
     }
 }
 
@@ -315,7 +336,9 @@ static void credit_unit_insert(struct sched_pool *p, struct sched_unit *u, stime
     memset(c, 0, sizeof(*c));
     list_init(&c->claim.link);
     list_init(&c->node);
-    c->credit = tslice(p) / 2;
+    c->credit = NSEC_PER_MSEC; /* to begin with, the same for all */
+    c->claim.grant = credit_expect(p, u->dom);
+    c->fresh = true;
     c->start = now;
     c->pri = UNDER;
 }
@@ -382,65 +405,6 @@ static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sche
         u->cpu = cpumask_next_wrap(&u->hard, u->cpu);
     }
     return NO_CPU;
-}
-
-/* ---- Dump -------------------------------------------------------------------------------- */
-
-/* A line that is as long as it would be, however much of it there was room for. */
-struct line {
-    char *buf;
-    size_t size, n;
-};
-
-static void add_unit(struct line *l, const char *before, const struct sched_unit *u)
-{
-    static const char *const names[] = { "BOOST", "UNDER", "OVER" };
-    s64 credit = priv(u)->credit;
-    s64 tenths = (credit < 0 ? -credit : credit) / 100000;
-
-    l->n += (size_t)fmt_snprintf(
-        l->n < l->size ? l->buf + l->n : NULL, l->n < l->size ? l->size - l->n : 0,
-        "%sd%uv%u %s %s%lld.%lldms", before, u->dom->id, u->id, names[priv(u)->pri],
-        credit < 0 ? "-" : "", (long long)tenths / 10, (long long)tenths % 10);
-}
-
-static void add_parked(struct line *l, const struct credit_pool *cp, u32 cpu)
-{
-    const char *before = "; out of budget ";
-
-    list_for_each(dom, &cp->doms) {
-        list_for_each(pos, &active_dom(dom)->parked) {
-            const struct sched_unit *u = unit_of(waiting_unit(pos));
-
-            if (u->cpu == cpu) {
-                add_unit(l, before, u);
-                before = ", ";
-            }
-        }
-    }
-}
-
-/* Who runs, who waits in the order of the queue, and which of those parked were there last. */
-static int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_t size)
-{
-    const struct credit_pool *cp = pool_priv(p);
-    const struct run_queue *q = &cp->queue[cpu];
-    const char *before = "; waiting ";
-    struct line line = { buf, size, 0 };
-
-    if (q->current) {
-        add_unit(&line, "", q->current);
-    } else {
-        line.n = (size_t)fmt_snprintf(buf, size, "idle");
-    }
-    for (u32 pri = 0; pri < NR_PRIORITIES; pri++) {
-        list_for_each(l, &q->waiting[pri]) {
-            add_unit(&line, before, unit_of(waiting_unit(l)));
-            before = ", ";
-        }
-    }
-    add_parked(&line, cp, cpu);
-    return (int)line.n;
 }
 
 const struct sched_ops sched_credit = {

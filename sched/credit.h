@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The credit scheduler's state, for its three files alone: credit.c decides, credit_queue.c knows
- * who waits where, credit_account.c who is entitled to how much. All of it belongs to the pool's
+ * The credit scheduler's state, for its files alone: credit.c decides, credit_queue.c keeps who
+ * waits, credit_place.c knows where a unit runs best, credit_account.c what it ran and wanted,
+ * credit_share.c what it is entitled to; credit_dump.c shows it. All of it belongs to the pool's
  * lock.
  */
 #pragma once
@@ -11,6 +12,9 @@
 #include <tarn/sched.h>
 
 enum priority { BOOST, UNDER, OVER, NR_PRIORITIES };
+
+#define MIN_SLICE (100 * NSEC_PER_USEC)
+#define MAX_PERIOD (10 * NSEC_PER_SEC) /* longer ones are cut */
 
 /* A part of a quantity of time that is divided by weight. */
 struct claim {
@@ -29,8 +33,13 @@ struct credit_unit {
     stime_t start;     /* running: charged up to here */
     stime_t run_start; /* running: since then */
     s64 left;          /* of its time slice */
-    u8 pri;
+    union {
+        s64 had;                        /* wanting: its credit at `since` */
+        struct credit_unit *next_bound; /* while accounting: the next one bound to the same CPU */
+    };
+    u8 pri, level, band; /* while queued: level, and which of nr_of */
     bool active, wanting, queued, parked, yielding;
+    bool fresh; /* no period tells yet what it is entitled to */
 };
 
 struct credit_dom {
@@ -42,18 +51,39 @@ struct credit_dom {
     u32 nr_running;
 };
 
+/*
+ * Who waits for a CPU, the most urgent first: boosted ones at level 0, then UNDER, then OVER by how
+ * many quarters of a period they are behind or ahead of their entitlement; first come, first served
+ * within a level. One list; that each level's last is known makes all of it constant time. Between
+ * CPUs only bands of levels are compared, so that not every little difference moves somebody.
+ */
+#define LEVELS 32
+#define FIRST_OVER 16u
+#define BAND_LEVELS 4
+#define NR_BANDS (1 + LEVELS / BAND_LEVELS)
 struct run_queue {
-    struct list waiting[NR_PRIORITIES];
+    struct list waiting;
+    u32 levels; /* bit n: somebody waits at level n */
+    u32 nr;
+    u32 nr_of[2 * NR_BANDS];    /* in each band: those whom others may take, those bound to here */
+    u32 look;                   /* where the search of other CPUs' queues goes on */
+    stime_t looked;             /* busy: when it last did so */
+    u8 running;                 /* the priority of the current one */
     struct sched_unit *current; /* NULL: idle */
-    u32 nr;                     /* waiting */
+    stime_t preempted;          /* preemptions by boosted ones are paid for until then */
+    struct credit_unit *bound;  /* while accounting: those that are bound to this CPU */
+    struct list *last[LEVELS];
 };
 
 #define CREDIT_GROUPS 16
 
 struct credit_pool {
-    struct list doms;                      /* active ones */
-    stime_t accounted;                     /* the period began */
-    struct cpumask waiting[NR_PRIORITIES]; /* CPUs on whose queue somebody waits */
+    struct list doms;  /* active ones */
+    stime_t accounted; /* the period began */
+    /* CPUs on whose queue somebody of a band waits (as in nr_of); CPUs by what they run */
+    struct cpumask waiting[2 * NR_BANDS], running[NR_PRIORITIES];
+    u32 nr_waiting[2 * NR_BANDS], nr_running[NR_PRIORITIES]; /* CPUs in these */
+    u32 bands;                                               /* bit n: nr_waiting[n] > 0 */
     u32 nr_groups;
     /* hard affinities of active units: single CPUs; wider ones but not all CPUs */
     struct cpumask bound, group[CREDIT_GROUPS];
@@ -88,6 +118,11 @@ static inline struct sched_dom *dom_of(struct credit_dom *c)
     return container_of((u8(*)[SCHED_DOM_PRIV])c, struct sched_dom, priv);
 }
 
+static inline struct run_queue *queue_of(const struct sched_pool *p, u32 cpu)
+{
+    return &pool_priv(p)->queue[cpu];
+}
+
 static inline struct credit_unit *waiting_unit(struct list *l)
 {
     return container_of(l, struct credit_unit, node);
@@ -113,34 +148,62 @@ static inline u8 earned(const struct credit_unit *c)
     return c->credit > 0 ? UNDER : OVER;
 }
 
+static inline u32 band_of(u32 level)
+{
+    return level ? 1 + level / BAND_LEVELS : 0;
+}
+
+#define ANY_BAND ((1U << NR_BANDS) - 1)
+
 static inline s64 clamp(s64 x, s64 low, s64 high)
 {
     return x < low ? low : x > high ? high : x;
 }
 
 /* credit_account.c: time and entitlement. */
+s64 credit_expect(const struct sched_pool *p, const struct sched_dom *d); /* a first grant */
 void credit_charge(struct sched_unit *u, stime_t now); /* what it ran until now */
 void credit_want(struct sched_pool *p, struct sched_unit *u, stime_t now); /* a CPU, from now on */
-void credit_unwant(struct credit_unit *c, stime_t now);
+void credit_count_demand(struct credit_unit *c, stime_t now);
+void credit_unwant(struct credit_unit *c, stime_t now); /* it may not run for now */
+void credit_rest(struct sched_unit *u, stime_t now);    /* it does not want to */
 void credit_deactivate(struct sched_unit *u);           /* the period does not count it any more */
-void credit_account(struct sched_pool *p, stime_t now); /* a period is over: grant */
 void credit_spend(struct sched_dom *d, stime_t now);    /* before nr_running or cap change */
 void credit_refill(const struct sched_pool *p, struct sched_dom *d, stime_t now);
 bool credit_out_of_budget(struct sched_dom *d, stime_t now);
 
-/* credit_queue.c: who waits where. A unit is queued, parked, running or asleep. */
+/* credit_share.c: a period is over, everybody gets what he was entitled to. */
+void credit_account(struct sched_pool *p, stime_t now);
+
+/* credit_queue.c: who waits. A unit is queued, parked, running or asleep. */
+void credit_queue_init(struct run_queue *q);
 void credit_enqueue(struct sched_pool *p, struct sched_unit *u, u32 cpu, bool first);
 void credit_dequeue(struct sched_pool *p, struct sched_unit *u);
+void credit_requeue(struct sched_pool *p, struct sched_unit *u); /* its credit changed */
 void credit_park(struct sched_unit *u, stime_t now);
 void credit_unpark(struct sched_unit *u);
+/* The first one, or NULL. Those without a budget are parked by the way. */
+struct sched_unit *credit_first(struct sched_pool *p, u32 cpu, stime_t now);
+/* The first entry from a level on; the head of the list: none. */
+struct list *credit_from_level(struct run_queue *q, u32 level);
+
+/* credit_place.c: where a unit runs best, and whom a CPU runs best. */
 /* What a running unit counts as at the moment. */
 u8 credit_running_pri(const struct sched_pool *p, const struct sched_unit *u, stime_t now);
 bool credit_prefers(const struct sched_unit *u, u32 cpu);
-/* The best idle CPU or NO_CPU; the CPU where it displaces the least or waits the shortest. */
+/* The CPU runs that from now on (NULL: nothing). */
+void credit_note_running(struct sched_pool *p, u32 cpu, const struct sched_unit *u, stime_t now);
+/* The best idle CPU or NO_CPU; the CPU where it displaces the least, or where it was; the one
+ * with the shortest queue, for those who have the time to look for it. */
 u32 credit_find_idle(const struct sched_pool *p, const struct sched_unit *u);
 u32 credit_find_busy(const struct sched_pool *p, const struct sched_unit *u, stime_t now);
-/* Queue it at the best of these; returns the CPU to call, or NO_CPU. */
+u32 credit_find_calm(const struct sched_pool *p, const struct sched_unit *u);
+/* Queue it at an idle CPU or a busy one; returns the CPU to call, or NO_CPU. */
 u32 credit_place(struct sched_pool *p, struct sched_unit *u, stime_t now);
-/* Whom a CPU runs best, from its queue or, down to priority `worst`, another's. It stays queued. */
-struct sched_unit *credit_select(struct sched_pool *p, u32 cpu, u32 worst, stime_t now);
+/* Whom a CPU runs best, from its queue or, down to priority `worst`, another's; it stays queued.
+ * `idles`: it would idle otherwise. */
+struct sched_unit *credit_select(struct sched_pool *p, u32 cpu, u32 worst, bool idles, stime_t now);
 u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now);
+
+/* credit_dump.c: the policy's dump_cpu. */
+int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_t size);

@@ -40,6 +40,7 @@ static inline struct cpumask take_calls(struct sched_pool *p)
 /* cpupool.c: guards pools, which CPU is in which, and cpu_online_map once the machine is up. */
 extern struct spinlock cpupool_lock;
 void pools_begin(struct sched_pool *first); /* at boot: the list, with this one in it */
+struct sched_pool *pool_find(u32 id);       /* the lock is held */
 
 /* pool.c: a pool without CPUs; false: no memory. */
 bool pool_init(struct sched_pool *p, const struct sched_ops *ops);
@@ -49,9 +50,18 @@ void pool_free_priv(struct sched_pool *p);
 struct sched_pool *lock_pool(const struct domain *d);
 void schedule_cpu_init(struct pcpu *cpu);
 
+/* Domains that are being destroyed don't keep the last CPU of a pool: if all are, they go to
+ * Pool-0.
+ */
+void sched_evict_dying(struct sched_pool *p);
+
+/* pool.c: CPUs that are to go out of service, and have left their pool, go. cpupool_lock is held.
+ */
+void pool_park_leavers(void);
+
 /* pool.c; the pool's lock is held. */
 void pool_timer_start(struct sched_pool *p);
-/* Effective masks from the given ones; returns whether they changed. */
+/* Effective masks from the given ones and the override; returns whether they changed. */
 bool pool_affinity(const struct sched_pool *p, struct vcpu *v);
 /* This pcpu, idle now, is no member any more. */
 void pool_leave(struct sched_pool *p, struct pcpu *cpu, stime_t t);

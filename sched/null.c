@@ -133,6 +133,9 @@ static u32 make_room(struct sched_pool *p, const struct sched_unit *u, const str
 /* An idle CPU for one of those who wait; when it has decided, it calls the next. */
 static u32 call_idle(struct sched_pool *p)
 {
+    if (!cpumask_intersects(&pool_priv(p)->vacant, &p->idlers)) {
+        return NO_CPU; /* as nearly always: spare the list */
+    }
     list_for_each(l, &pool_priv(p)->waiting) {
         const struct sched_unit *u = waiting_unit(l);
         u32 cpu = u->running ? NO_CPU : find_vacant(p, u, &p->idlers);
@@ -153,6 +156,9 @@ static u32 call_next(struct sched_pool *p, u32 self)
 
     if (self != NO_CPU) {
         cpumask_set(&free, self);
+    }
+    if (!cpumask_intersects(&pool_priv(p)->vacant, &free)) {
+        return cpu;
     }
     list_for_each(l, &pool_priv(p)->waiting) {
         const struct sched_unit *u = waiting_unit(l);
@@ -242,7 +248,7 @@ static u32 call_vacant(struct sched_pool *p)
     return cpu;
 }
 
-/* It may not have its CPU any more, or could have one that it prefers. */
+/* It may not have its CPU any more, or does not need it, or could have one that it prefers. */
 static u32 null_changed(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u,
                         stime_t now)
 {
@@ -250,6 +256,10 @@ static u32 null_changed(struct sched_pool *p, struct sched_dom *d, struct sched_
 
     (void)d;
     (void)now;
+    if (cpu != NO_CPU && u->down && !u->runnable && !u->running) {
+        disown(p, u);
+        return call_next(p, NO_CPU);
+    }
     if (cpu == NO_CPU || (cpumask_test(&u->hard, cpu) && !better_elsewhere(p, u, cpu))) {
         return call_vacant(p);
     }

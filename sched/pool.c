@@ -13,14 +13,17 @@
 #include <tarn/page.h>
 #include <tarn/time.h>
 
+#include <public/tarn.h>
+
 #include "dispatch.h"
 
 #define DUMP_LINE 300
+#define POOL_FLAGS (TARN_POOL_weight_per_vcpu | TARN_POOL_reset_on_move | TARN_POOL_cpus_return)
 
 struct sched_pool pool0;                    /* every CPU's pool from boot on; its own lock */
 static const struct topology *cpu_topology; /* constant after boot */
 const struct sched_ops *const sched_policies[] = { &sched_credit, &sched_rtds, &sched_null,
-                                                   &sched_sedf, NULL };
+                                                   &sched_sedf,   &sched_rr,   NULL };
 
 /* ---- Periodic work ---- */
 
@@ -86,7 +89,8 @@ bool pool_init(struct sched_pool *p, const struct sched_ops *ops)
     spin_lock_init(&p->lock, RANK_RUNQUEUE);
     p->ops = ops;
     p->topology = cpu_topology;
-    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0, 0 };
+    p->params = (struct sched_params){ opt.tslice_ms * 1000, opt.ratelimit_us, 0,
+                                       opt.weight_per_vcpu ? TARN_POOL_weight_per_vcpu : 0 };
     list_init(&p->doms);
     timer_init(&p->timer, pool_timer_fn, p);
     p->priv = pages_alloc(order_of(ops->pool_size));
@@ -121,15 +125,20 @@ void sched_boot_init(const struct sched_ops *ops, const struct topology *topolog
 /* ---- Affinity ---- */
 
 /* What is given counts within the pool; a hard affinity that leaves nothing there is widened to all
- * of it. */
+ * of it. An override counts for more; its CPU is in the pool as long as it lasts. */
 bool pool_affinity(const struct sched_pool *p, struct vcpu *v)
 {
     struct sched_unit *u = &v->unit;
     struct cpumask hard = u->hard, soft = u->soft;
 
     u->hard = cpumask_and(&v->hard_given, &p->cpus);
-    if (cpumask_empty(&u->hard)) {
+    v->affinity_broken = cpumask_empty(&u->hard);
+    if (v->affinity_broken) {
         u->hard = p->cpus;
+    }
+    if (v->override) {
+        cpumask_clear_all(&u->hard);
+        cpumask_set(&u->hard, v->override - 1);
     }
     u->soft = cpumask_and(&v->soft_given, &u->hard);
     if (cpumask_weight(&u->soft) == cpumask_weight(&u->hard)) {
@@ -139,19 +148,103 @@ bool pool_affinity(const struct sched_pool *p, struct vcpu *v)
     return memcmp(&hard, &u->hard, sizeof(hard)) != 0 || memcmp(&soft, &u->soft, sizeof(soft)) != 0;
 }
 
+/* Its masks count from now on. Returns who must decide anew; lock held. */
+static u32 affinity_changed(struct sched_pool *p, struct vcpu *v)
+{
+    (void)pool_affinity(p, v);
+    return p->ops->changed ? p->ops->changed(p, &v->domain->sched, &v->unit, now()) : NO_CPU;
+}
+
 void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft)
 {
     struct sched_pool *p = lock_pool(v->domain);
-    u32 cpu = NO_CPU;
+    u32 cpu;
 
     v->hard_given = *hard;
     v->soft_given = *soft;
-    (void)pool_affinity(p, v);
-    if (p->ops->changed) {
-        cpu = p->ops->changed(p, &v->domain->sched, &v->unit, now());
+    cpu = affinity_changed(p, v);
+    spin_unlock(&p->lock);
+    tickle(cpu);
+}
+
+static long affinity_ok(const struct sched_pool *p, const struct vcpu *v,
+                        const struct cpumask *hard, bool force)
+{
+    if (hard && !cpumask_intersects(hard, &p->cpus)) {
+        return -EINVAL;
+    }
+    return v->override && !force ? -EBUSY : 0;
+}
+
+long sched_ask_affinity(struct vcpu *v, struct cpumask *hard, struct cpumask *soft, bool force)
+{
+    struct sched_pool *p = lock_pool(v->domain);
+    long rc = affinity_ok(p, v, hard, force);
+    u32 cpu = NO_CPU;
+
+    if (rc == 0) {
+        v->override = 0;
+        v->hard_given = hard ? *hard : v->hard_given;
+        v->soft_given = soft ? *soft : v->soft_given;
+        cpu = affinity_changed(p, v);
+        if (hard) {
+            *hard = v->unit.hard;
+        }
+        if (soft) {
+            *soft = cpumask_and(soft, &v->unit.hard);
+        }
     }
     spin_unlock(&p->lock);
     tickle(cpu);
+    return rc;
+}
+
+void sched_get_affinity(struct vcpu *v, struct cpumask *hard, struct cpumask *soft)
+{
+    struct sched_pool *p = lock_pool(v->domain);
+
+    *hard = v->override ? v->unit.hard : v->hard_given;
+    *soft = v->soft_given;
+    spin_unlock(&p->lock);
+}
+
+void sched_placement(struct vcpu *v, struct tarn_vcpu_placement *out)
+{
+    struct sched_pool *p = lock_pool(v->domain);
+
+    out->flags = (v->affinity_broken ? TARN_PLACEMENT_broken : 0) |
+                 (v->override ? TARN_PLACEMENT_override : 0);
+    out->pool = p->id;
+    memcpy(out->hard, &v->unit.hard, sizeof(out->hard));
+    memcpy(out->soft, &v->unit.soft, sizeof(out->soft));
+    memcpy(out->given, &v->hard_given, sizeof(out->given));
+    spin_unlock(&p->lock);
+}
+
+static long override_ok(const struct sched_pool *p, const struct vcpu *v, u32 cpu)
+{
+    if (cpu == NO_CPU) {
+        return v->override ? 0 : -EINVAL;
+    }
+    if (v->override) {
+        return -EBUSY;
+    }
+    return cpumask_test(&p->cpus, cpu) ? 0 : -EINVAL;
+}
+
+long sched_pin_override(struct vcpu *v, u32 cpu)
+{
+    struct sched_pool *p = lock_pool(v->domain);
+    long rc = override_ok(p, v, cpu);
+    u32 call = NO_CPU;
+
+    if (rc == 0) {
+        v->override = cpu + 1; /* NO_CPU + 1 is 0 */
+        call = affinity_changed(p, v);
+    }
+    spin_unlock(&p->lock);
+    tickle(call);
+    return rc;
 }
 
 /* The pool has other CPUs than before. Adds to *mask who must decide anew. Lock held. */
@@ -176,6 +269,26 @@ static void retarget_all(struct sched_pool *p, stime_t t, struct cpumask *mask)
 
 /* ---- CPUs ---- */
 
+static bool has_override(const struct sched_pool *p, u32 cpu)
+{
+    list_for_each(dom, &p->doms) {
+        list_for_each(l, &list_entry(dom, struct sched_dom, link)->units) {
+            if (unit_vcpu(list_entry(l, struct sched_unit, link))->override == cpu + 1) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static long may_leave(const struct sched_pool *p, u32 cpu)
+{
+    if (cpumask_weight(&p->cpus) == 1 && p->nr_doms) {
+        return -EBUSY;
+    }
+    return has_override(p, cpu) ? -EADDRINUSE : 0;
+}
+
 /* From here on nothing new comes to it; it leaves when it next decides. Lock held. */
 static void begin_leaving(struct sched_pool *p, u32 cpu, struct cpumask *mask)
 {
@@ -192,13 +305,13 @@ long pool_cpu_remove(struct sched_pool *p, u32 cpu)
 
     cpumask_clear_all(&mask);
     spin_lock(&p->lock);
-    if (pcpus[cpu]->pool != p) {
+    if (atomic_load(&pcpus[cpu]->pool) != p) {
         rc = 0;
     } else if (cpumask_test(&p->cpus, cpu)) {
-        if (cpumask_weight(&p->cpus) == 1 && p->nr_doms) {
-            rc = -EBUSY;
-        } else {
+        rc = may_leave(p, cpu);
+        if (rc == 0) {
             begin_leaving(p, cpu, &mask);
+            rc = -ERESTART;
         }
     }
     spin_unlock(&p->lock);
@@ -227,6 +340,8 @@ long pool_cpu_add(struct sched_pool *p, u32 cpu)
         spin_unlock(&p->lock);
         return -EBUSY;
     }
+    pcpus[cpu]->left = NULL;
+    pcpus[cpu]->last_pool = p->id;
     t = now();
     cpumask_set(&p->cpus, cpu);
     cpumask_set(&p->idlers, cpu);
@@ -248,19 +363,50 @@ static void park(u32 cpu)
     softirq_raise(cpu, SOFTIRQ_UNLOAD);
 }
 
+/* Whoever began to take a CPU out of service may never come again: whoever comes next sees to it.
+ */
+void pool_park_leavers(void)
+{
+    cpumask_for_each(cpu, &cpu_online_map) {
+        if (pcpus[cpu]->parking && !atomic_load(&pcpus[cpu]->pool)) {
+            park(cpu);
+        }
+    }
+}
+
+/* `parking` stays until the taker has its answer, or the CPU is back. */
+static long offline_answer(struct pcpu *c)
+{
+    bool mine = c->parking && c->taker == current;
+
+    c->parking = c->parking && !mine;
+    return mine ? 0 : -EEXIST;
+}
+
 static long offline(u32 cpu)
 {
-    struct sched_pool *p = atomic_load(&pcpus[cpu]->pool);
-    long rc = 0;
+    struct pcpu *c = pcpus[cpu];
+    struct sched_pool *p = atomic_load(&c->pool);
+    long rc;
 
     if (!cpumask_test(&cpu_online_map, cpu)) {
-        return -EEXIST;
+        return offline_answer(c);
     }
-    if (p) {
-        rc = p == &pool0 ? pool_cpu_remove(p, cpu) : -ENODEV;
-    }
-    if (rc == 0) {
+    if (!p) {
+        c->parking = false; /* if it left after pool_park_leavers() looked */
         park(cpu);
+        return 0;
+    }
+    if (p != &pool0) {
+        return -ENODEV;
+    }
+    if (!cpumask_test(&p->cpus, cpu)) {
+        return -ERESTART; /* it leaves already, to whatever end */
+    }
+    rc = pool_cpu_remove(p, cpu);
+    if (rc == -ERESTART) {
+        c->parking = true;
+        c->taker = current;
     }
     return rc;
 }
@@ -273,9 +419,18 @@ long sched_cpu_offline(u32 cpu)
         return -EINVAL;
     }
     spin_lock(&cpupool_lock);
+    pool_park_leavers();
     rc = offline(cpu);
     spin_unlock(&cpupool_lock);
     return rc;
+}
+
+/* Where a CPU comes back to. */
+static struct sched_pool *home_of(const struct pcpu *c)
+{
+    struct sched_pool *p = pool_find(c->last_pool);
+
+    return p && (p->params.flags & TARN_POOL_cpus_return) ? p : &pool0;
 }
 
 long sched_cpu_online(u32 cpu)
@@ -286,13 +441,15 @@ long sched_cpu_online(u32 cpu)
         return -EINVAL;
     }
     spin_lock(&cpupool_lock);
+    pool_park_leavers();
     if (cpumask_test(&cpu_online_map, cpu)) {
         rc = -EEXIST;
     } else if (!pcpus[cpu]->online) {
         rc = -EIO;
     } else {
+        pcpus[cpu]->parking = false;
         set_bit(cpu, cpu_online_map.bits);
-        rc = pool_cpu_add(&pool0, cpu);
+        rc = pool_cpu_add(home_of(pcpus[cpu]), cpu);
     }
     spin_unlock(&cpupool_lock);
     return rc;
@@ -318,18 +475,45 @@ static bool params_ok(const struct sched_params *s)
 long sched_params_set(struct sched_pool *p, const struct sched_params *in)
 {
     struct cpumask cpus;
+    u32 flags;
 
     if (!params_ok(in)) {
         return -EINVAL;
     }
     spin_lock(&p->lock);
+    flags = p->params.flags;
     p->params = *in;
+    p->params.flags = flags;
     cpus = p->cpus;
     if (p->timer.node.queued) {
         timer_arm(&p->timer, now() + in->tslice_us * NSEC_PER_USEC);
     }
     spin_unlock(&p->lock);
     tickle_all(&cpus);
+    return 0;
+}
+
+/* A weight may mean something else from now on. */
+long sched_flags_set(struct sched_pool *p, u32 flags)
+{
+    struct cpumask mask;
+
+    if (flags & ~POOL_FLAGS) {
+        return -EINVAL;
+    }
+    cpumask_clear_all(&mask);
+    spin_lock(&p->lock);
+    p->params.flags = flags;
+    list_for_each(l, &p->doms) {
+        struct sched_dom *d = list_entry(l, struct sched_dom, link);
+        u32 cpu = p->ops->changed ? p->ops->changed(p, d, NULL, now()) : NO_CPU;
+
+        if (cpu != NO_CPU) {
+            cpumask_set(&mask, cpu);
+        }
+    }
+    spin_unlock(&p->lock);
+    tickle_all(&mask);
     return 0;
 }
 

@@ -26,21 +26,6 @@
 
 /* ---- Deciding ---------------------------------------------------------------------------- */
 
-/* An idle CPU that the unit prefers was called, maybe for it. If not, that one calls another. */
-static bool expected_elsewhere(const struct rtds_pool *rp, const struct sched_unit *u, u32 cpu)
-{
-    struct cpumask called = cpumask_and(&u->soft, &rp->called);
-
-    if (!cpumask_test(&u->soft, cpu)) {
-        cpumask_for_each(other, &called) {
-            if (!rp->current[other]) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static struct sched_unit *choose(struct rtds_pool *rp, u32 cpu, struct sched_unit *prev)
 {
     bool stays = prev && prev->runnable && rtds_priv(prev)->left > 0 &&
@@ -52,7 +37,7 @@ static struct sched_unit *choose(struct rtds_pool *rp, u32 cpu, struct sched_uni
         if (stays && !rtds_before(rtds_priv(u), rtds_priv(prev))) {
             break;
         }
-        if (cpumask_test(&u->hard, cpu) && !expected_elsewhere(rp, u, cpu)) {
+        if (cpumask_test(&u->hard, cpu) && !rtds_expected_elsewhere(rp, u, cpu)) {
             return u;
         }
     }

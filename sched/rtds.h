@@ -77,6 +77,7 @@ s64 rtds_until_event(struct rtds_pool *rp, u32 cpu, s64 slice, stime_t now);
 
 /* CPUs. Each returns one that has to decide anew, or NO_CPU; find_idle calls nobody. */
 u32 rtds_find_idle(const struct sched_pool *p, const struct sched_unit *u);
+bool rtds_expected_elsewhere(const struct rtds_pool *rp, const struct sched_unit *u, u32 cpu);
 u32 rtds_call(struct sched_pool *p, u32 cpu);
 u32 rtds_call_next(struct sched_pool *p);   /* for the sake of one who waits */
 u32 rtds_call_keeper(struct sched_pool *p); /* that somebody sees to the first event */

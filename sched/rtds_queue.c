@@ -149,6 +149,21 @@ u32 rtds_find_idle(const struct sched_pool *p, const struct sched_unit *u)
     return cpu != NO_CPU ? cpu : idle_in(p, &u->hard, u->cpu);
 }
 
+/* An idle CPU that the unit prefers was called, maybe for it. If not, that one calls another. */
+bool rtds_expected_elsewhere(const struct rtds_pool *rp, const struct sched_unit *u, u32 cpu)
+{
+    struct cpumask called = cpumask_and(&u->soft, &rp->called);
+
+    if (!cpumask_test(&u->soft, cpu)) {
+        cpumask_for_each(other, &called) {
+            if (!rp->current[other]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Of the mask's CPUs that run something and were not called, the one that runs the least urgent. */
 static u32 least_urgent(const struct rtds_pool *rp, const struct cpumask *mask)
 {
@@ -177,7 +192,7 @@ static u32 call_for(struct sched_pool *p, const struct sched_unit *u)
             return NO_CPU;
         }
     }
-    return rtds_call(p, cpu);
+    return rtds_expected_elsewhere(rp, u, cpu) ? NO_CPU : rtds_call(p, cpu);
 }
 
 /* The least urgent of those that run anywhere gives way to the first that may displace one. */
@@ -209,9 +224,10 @@ u32 rtds_call_next(struct sched_pool *p)
 
     if (!cpumask_empty(&p->idlers)) {
         list_for_each(l, &rp->waiting) {
-            u32 cpu = rtds_find_idle(p, unit_of(waiting_unit(l)));
+            const struct sched_unit *u = unit_of(waiting_unit(l));
+            u32 cpu = rtds_find_idle(p, u);
 
-            if (cpu != NO_CPU) {
+            if (cpu != NO_CPU && !rtds_expected_elsewhere(rp, u, cpu)) {
                 return rtds_call(p, cpu);
             }
         }

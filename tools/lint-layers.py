@@ -22,13 +22,14 @@ FLOORS = {
     "arch/x86/cpu": 0,
     "lib": 0,
 }
-# Files that stand elsewhere than their folder: memory is everyone's; hypercalls are the guest's.
+# Files that stand elsewhere than their folder: memory and trace are everyone's; hypercalls are the guest's.
 FILE_FLOORS = {
     "arch/x86/mm/frames.c": 0,
     "arch/x86/mm/paging.c": 0,
+    "kernel/trace.c": 0,
     "arch/x86/mm/mmu_update.c": 4,
 }
-PURE = re.compile(r"lib/.*|sched/(credit(_queue|_account)?|null|rtds(_queue)?|sedf(_params)?|gang|group)\.c|evtchn/(twolevel|port|fifo)\.c"
+PURE = re.compile(r"lib/.*|sched/(credit(_\w+)?|null|rr|rtds(_queue)?|sedf(_params)?|gang|group)\.c|evtchn/(twolevel|port|fifo)\.c"
                   r"|arch/x86/boot/multiboot\.c|arch/x86/cpu/(acpi|apicid|rtc)\.c"
                   r"|arch/x86/pv/(decode|decode_store|cpuid)\.c")
 # What the compiler calls, our own panic and the pause in a spinlock are everyone's.

@@ -163,7 +163,18 @@ def check_globals():
     return bad
 
 
-CHECKS = [check_format, check_headers, check_heads, check_conditionals, check_layers, check_sizes, check_globals]
+def check_quotes():
+    """what a page quotes of a source (<!-- FILE --> above the code) is what stands there"""
+    bad = []
+    for page in sorted(Path("docs").glob("*.md")):
+        for source, quote in re.findall(r"^<!-- (\S+\.[ch]) -->\n```c\n(.*?)^```$", text_of(page), re.M | re.S):
+            if quote not in text_of(source):
+                bad.append(f"{page}: {source} has no such lines: {quote.splitlines()[0]}")
+    return bad
+
+
+CHECKS = [check_format, check_headers, check_heads, check_conditionals, check_layers, check_sizes, check_globals,
+          check_quotes]
 
 
 def main():

@@ -17,6 +17,8 @@
 
 /* A scheduler that Xen had under this number until 4.5, and has no name for any more. */
 #define TARN_SCHEDULER_SEDF 4
+/* Round robin, the example of docs/scheduling.md: a number that Xen is far from. */
+#define TARN_SCHEDULER_RR 100
 
 /* A flag of struct xen_domctl_sched_rtds and of tarn_sched_sedf: also what the pool's CPUs can't do
  * for all (-ENOSPC without it). */
@@ -77,11 +79,48 @@ struct tarn_pool_name {
 /* How a pool treats its domains. -ENOENT: no such pool; -EINVAL: a flag that there is not. */
 #define TARN_OP_get_pool_options 6
 #define TARN_OP_set_pool_options 7
-/* credit: a weight is that of each vcpu that wants to run, as in Xen, not the domain's as a whole */
+/* credit: a weight is that of each vcpu that wants to run, as in Xen, not the domain's as a whole
+ */
 #define TARN_POOL_weight_per_vcpu (1u << 0)
 /* a domain that moves in begins with weight 256, no cap and all CPUs, as in Xen */
 #define TARN_POOL_reset_on_move (1u << 1)
+/* a CPU that was in this pool last comes back to it when it goes into service again, not to Pool-0,
+ * as in Xen */
+#define TARN_POOL_cpus_return (1u << 2)
 struct tarn_pool_options {
     uint32_t id;    /* in */
     uint32_t flags; /* in or out */
+};
+
+/*
+ * Where a vcpu may run now, beside what XEN_DOMCTL_getvcpuaffinity says was given: the given CPUs
+ * that are in its pool. -ESRCH: no such domain or vcpu.
+ */
+#define TARN_OP_get_vcpu_placement 8
+#define TARN_CPUS_MAX 256
+/* none of the given CPUs is in the pool: it runs on all of the pool's until one of them is again */
+#define TARN_PLACEMENT_broken (1u << 0)
+/* SCHEDOP_pin_override ties it to one CPU */
+#define TARN_PLACEMENT_override (1u << 1)
+struct tarn_vcpu_placement {
+    domid_t domid; /* in */
+    uint16_t pad;
+    uint32_t vcpu;                      /* in */
+    uint32_t flags;                     /* out: TARN_PLACEMENT_* */
+    uint32_t pool;                      /* out: its id */
+    uint64_t hard[TARN_CPUS_MAX / 64];  /* out */
+    uint64_t soft[TARN_CPUS_MAX / 64];  /* out: empty: no preference */
+    uint64_t given[TARN_CPUS_MAX / 64]; /* out: the hard affinity, also during an override */
+};
+
+/*
+ * Weight and cap of a domain, which it has in every pool and which count under credit;
+ * XEN_DOMCTL_scheduler_op reaches them there alone. -ESRCH: no such domain; -EINVAL: weight 0.
+ */
+#define TARN_OP_get_domain_shares 9
+#define TARN_OP_set_domain_shares 10
+struct tarn_domain_shares {
+    domid_t domid;        /* in */
+    uint16_t weight, cap; /* in or out; cap: in per cent of a CPU, 0: none */
+    uint16_t pad;
 };

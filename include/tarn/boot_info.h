@@ -39,9 +39,9 @@ struct boot_info {
 const char *boot_info_parse(u32 magic, paddr_t addr, const void *(*phys_to_virt)(paddr_t),
                             struct boot_info *out);
 
-/* The hypervisor's command line without the path, kept for guests that ask; cut if it is longer.
- * Set once at boot; kernel/ops/version_op.c. */
-extern char boot_cmdline[1024];
+/* The hypervisor's command line without the path, kept for guests that ask. Set once at boot;
+ * kernel/ops/version_op.c. */
+extern const char *boot_cmdline;
 
 /* A string's arguments: behind the first word (the path) and its blanks. */
 const char *boot_string_args(const char *string);

@@ -24,7 +24,6 @@ struct param {
     u64 min, max; /* PARAM_UINT, PARAM_SIZE; max 0 = no limit */
     u64 unit;     /* PARAM_SIZE: of a bare number; 0 = 1024 */
     const char *(*parse)(const char *value, void *dest);
-    const char *help;
 };
 
 /*

@@ -89,7 +89,12 @@ static inline u32 cpumask_weight(const struct cpumask *m)
 
 static inline bool cpumask_empty(const struct cpumask *m)
 {
-    return cpumask_first(m) == NR_CPUS;
+    u64 any = 0;
+
+    for (u32 i = 0; i < CPUMASK_WORDS; i++) {
+        any |= m->bits[i];
+    }
+    return !any;
 }
 
 static inline struct cpumask cpumask_and(const struct cpumask *a, const struct cpumask *b)

@@ -37,6 +37,7 @@ struct vcpu {
     struct domain *domain;
     u32 id;
     u32 pause_flags;        /* atomic */
+    bool broken_told;       /* affinity_broken is on the console; kernel/ops/sysctl.c */
     struct vcpu_info *info; /* shared with the guest: hypervisor mapping. Untrusted contents. */
     mfn_t info_mfn;         /* page of a registered vcpu_info, INVALID_MFN before; mmu_lock */
     /* Where it was before that; stays, as senders may hold on to it. */
@@ -49,6 +50,11 @@ struct vcpu {
     /* Scheduling; the pool's lock */
     struct sched_unit unit;
     struct cpumask hard_given, soft_given;
+    u32 override;                               /* SCHEDOP_pin_override's CPU + 1, 0: none */
+    bool affinity_broken;                       /* the hard one leaves nothing in the pool */
+    bool rt_refused;                            /* its real-time parameters don't fit where it is */
+    u8 rt_known;                                /* which of these it has */
+    struct sched_rt rt_kept[SCHED_RT_POLICIES]; /* under a policy that it is not under now */
     struct vcpu_runstate_info runstate;
     vaddr_t runstate_va; /* registered area, guest virtual; 0 = none */
 
@@ -83,6 +89,7 @@ struct domain {
     u32 held_list;             /* those that were given back but are still mapped by somebody */
     struct spinlock page_lock; /* RANK_LEAF: the lists, tot_pages */
     u64 vm_assist;
+    u64 nodes;                               /* setnodeaffinity's, 0: none given; the domctl lock */
     struct timer watchdog[DOMAIN_WATCHDOGS]; /* SCHEDOP_watchdog; domain.lock */
     bool watchdog_used[DOMAIN_WATCHDOGS];
     void *console; /* line buffer and rate limit; kernel/ops/console_op.c */

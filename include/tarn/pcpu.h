@@ -30,6 +30,12 @@ struct pcpu {
     struct vcpu *loaded;
     struct vcpu *idle;
     struct sched_pool *pool;
+    /* cpupool_lock: a CPU that is taken away. Who asked for it (`taker`) comes again for the
+     * answer: it has left that pool, or gone out of service. */
+    struct sched_pool *left;
+    const struct vcpu *taker;
+    bool parking;
+    u32 last_pool;            /* id of the one it is in, or was in last */
     struct timer slice_timer; /* ends the time slice of what runs here */
     u64 nr_irqs;
     void *gdt; /* this pcpu's descriptor page, direct map */

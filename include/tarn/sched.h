@@ -16,6 +16,7 @@
 #define SCHED_UNIT_PRIV 128
 #define SCHED_DOM_PRIV 128
 #define SCHED_DEFAULT_WEIGHT 256
+#define SCHED_RT_POLICIES 2 /* policies with rt_set */
 
 struct sched_pool;
 
@@ -37,7 +38,7 @@ struct sched_unit {
     u32 cpu;             /* CPU it runs on, is queued on, or ran on last */
     bool runnable;       /* wants a CPU; kept by the dispatcher */
     bool running;        /* is on `cpu` now (also while still being switched out) */
-    bool down;           /* set before sleep(): its CPU may be given away until it wakes */
+    bool down;           /* set before sleep() or changed(): its CPU may go until it wakes */
     bool dedicated;      /* hard affinity is a single CPU */
     struct cpumask hard; /* effective hard affinity: given & pool's CPUs, never empty */
     struct cpumask soft; /* effective soft affinity: given & hard; empty = no preference */
@@ -123,7 +124,6 @@ struct sched_pool {
     char name[32];    /* cpupool_lock, as the next three */
     struct list link; /* in the list of pools, by id */
     u32 users;        /* who holds it: pool_get */
-    u32 leaving;      /* a CPU + 1 that is being taken away, 0: none */
     const struct sched_ops *ops;
     struct sched_params params;
     struct cpumask cpus;   /* members */
@@ -142,7 +142,7 @@ struct sched_pool {
     void *priv;         /* ops->pool_size bytes */
 };
 
-extern const struct sched_ops sched_credit, sched_null, sched_rtds, sched_sedf;
+extern const struct sched_ops sched_credit, sched_null, sched_rr, sched_rtds, sched_sedf;
 extern const struct sched_ops *const sched_policies[]; /* NULL terminated */
 
 struct vcpu;
@@ -154,39 +154,59 @@ const struct sched_ops *sched_policy_find(const char *name);
 /*
  * A CPU leaves its pool, or a CPU without one joins. All that waits or runs there goes elsewhere,
  * against its affinity if that leaves nothing. -ERESTART: it is on its way out, call again; never
- * wait for it in here, it may be the caller's own (which then goes on elsewhere). -EBUSY: it is the
- * last one of a pool with domains, or still on its way out.
+ * wait for it in here, it may be the caller's own (which then goes on elsewhere). It leaves whether
+ * somebody asks again or not. -EBUSY: it is the last one of a pool with domains, or still on its
+ * way out; -EADDRINUSE: SCHEDOP_pin_override ties a vcpu to it.
  */
 long pool_cpu_remove(struct sched_pool *p, u32 cpu);
 long pool_cpu_add(struct sched_pool *p, u32 cpu);
 /*
  * Out of service: in no pool, not in cpu_online_map, runs nothing; it sits in its idle loop and
- * answers what it is asked. Back in service it is in Pool-0. -ERESTART as above; -EINVAL: there is
- * no such CPU, or it is CPU 0; -EEXIST: it is so already; -EBUSY: Pool-0 needs it; -ENODEV: it is
- * in another pool; -EIO: it never started.
+ * answers what it is asked. Back in service it is in Pool-0 (or its last pool,
+ * TARN_POOL_cpus_return). -ERESTART as above; -EINVAL: there is no such CPU, or it is CPU 0;
+ * -EEXIST: it is so already; -EBUSY: Pool-0 needs it; -ENODEV: it is in another pool; -EIO: it
+ * never started.
  */
 long sched_cpu_offline(u32 cpu);
 long sched_cpu_online(u32 cpu);
 void sched_params_get(struct sched_pool *p, struct sched_params *out);
-long sched_params_set(struct sched_pool *p, const struct sched_params *in); /* -EINVAL */
+/* All but the flags. -EINVAL */
+long sched_params_set(struct sched_pool *p, const struct sched_params *in);
+long sched_flags_set(struct sched_pool *p, u32 flags); /* -EINVAL: there is no such flag */
 void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
+/*
+ * The same for the control domain; NULL: as it is. They come back as what counts: within the pool,
+ * and the soft one within the hard one. -EINVAL: no CPU of the pool is in the hard one; -EBUSY: an
+ * override is in force, which `force` ends. Then nothing has changed.
+ */
+long sched_ask_affinity(struct vcpu *v, struct cpumask *hard, struct cpumask *soft, bool force);
+/* As they were given; an override counts as the hard one. */
+void sched_get_affinity(struct vcpu *v, struct cpumask *hard, struct cpumask *soft);
+struct tarn_vcpu_placement;
+void sched_placement(struct vcpu *v, struct tarn_vcpu_placement *out); /* all that is `out` in it */
+/* To that CPU alone, whatever its affinity; NO_CPU: no longer. -EINVAL: the CPU is not in the pool,
+ * or there is none to end; -EBUSY: there is one. */
+long sched_pin_override(struct vcpu *v, u32 cpu);
 void sched_dump(void); /* who runs and waits where, on the console */
 extern struct sched_pool pool0;
 
 /*
  * Pools that come and go; sched/cpupool.c. 0 or -errno, those of Xen's cpupool_op; -ERESTART: call
- * again. POOL_ANY stands for an id to be chosen, the first free CPU, or a pool's last one.
+ * again, as the same vcpu. POOL_ANY stands for an id to be chosen, or the first free CPU.
  */
 #define POOL_ANY (~0u)
 struct sched_pool *pool_get(u32 id);      /* NULL: there is none; to be put */
 struct sched_pool *pool_get_from(u32 id); /* the one with the lowest id from there on */
 struct sched_pool *pool_get_by_name(const char *name);
 void pool_put(struct sched_pool *p);
+void pool_get_name(const struct sched_pool *p, char name[32]);
+void pool_look(struct sched_pool *p, struct cpumask *cpus, u32 *nr_doms);
 long pool_create(u32 *id, u32 sched_id);
 long pool_destroy(u32 id);
 long pool_rename(u32 id, const char *name); /* -EEXIST: another has that name */
 long pool_give_cpu(u32 id, u32 cpu);
 long pool_take_cpu(u32 id, u32 cpu);
+long pool_last_cpu(u32 id, u32 *cpu); /* -EINVAL: it has none */
 void pool_free_cpus(struct cpumask *out);
 const struct sched_ops *sched_policy_by_id(u32 id);
 
@@ -194,14 +214,21 @@ const struct sched_ops *sched_policy_by_id(u32 id);
 /* -ENODEV: the pool has no CPU. */
 int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
 void sched_domain_destroy(struct domain *d);
-/* A paused domain goes to another pool, with weight, cap and affinities; false: that has no CPU. */
-bool sched_domain_move(struct domain *d, struct sched_pool *to); /* after its vcpus */
+/*
+ * A paused domain goes to another pool. Weight, cap and affinities go with it, and the real-time
+ * parameters that it had under that pool's policy before, if they can be kept (else rt_refused);
+ * with TARN_POOL_reset_on_move all begins anew. -ENOENT: that pool has no CPU.
+ */
+long sched_domain_move(struct domain *d, struct sched_pool *to);
 /* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535. */
 long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap);
 /* A vcpu's real-time parameters, as rt_get and rt_set of its policy; -EINVAL: it has none. */
 long sched_rt_get(struct vcpu *v, struct sched_rt *out);
 long sched_rt_set(struct vcpu *v, const struct sched_rt *in, bool force);
+long sched_rt_set_all(struct domain *d, const struct sched_rt *in, bool force); /* or none */
 void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
+/* Paused for ever: a policy that keeps CPUs for who sleeps may give its CPU away at once. */
+void sched_vcpu_dying(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v); /* it is paused, and does not run */
 stime_t sched_idle_time(u32 cpu);        /* since boot, up to now; 0 for one that never started */
 void schedule(void);                     /* exit loop only: decide for this pcpu, and switch */

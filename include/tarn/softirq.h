@@ -12,8 +12,9 @@ enum softirq {
     SOFTIRQ_SCHEDULE,
     SOFTIRQ_FLUSH_TLB,
     SOFTIRQ_EVENT,
-    SOFTIRQ_UNLOAD, /* an idle pcpu forgets the guest that it ran last */
-    SOFTIRQ_CONSOLE /* something was printed: the control domain may want to know */
+    SOFTIRQ_UNLOAD,  /* an idle pcpu forgets the guest that it ran last */
+    SOFTIRQ_CONSOLE, /* something was printed: the control domain may want to know */
+    SOFTIRQ_TRACE    /* this pcpu's ring of trace records is half full: likewise */
 };
 
 /* For this pcpu; no IPI needed since the exit loop comes before any return. */

@@ -15,7 +15,8 @@ struct apicid_layout {
 
 struct topology_cpu {
     u32 apic_id;
-    u32 socket, core, thread; /* dense: core within the socket, thread within the core */
+    u16 socket, core, thread; /* dense: core within the socket, thread within the core */
+    u16 node;                 /* lib/numa.c's */
 };
 
 struct topology {
@@ -31,3 +32,5 @@ struct topology {
  */
 int topology_build(const struct apicid_layout *layout, u32 boot_apic_id, const u32 *apic_ids, u32 n,
                    struct topology *out, void (*report)(const char *text));
+/* Only the first thread of each core stays, and numbers have no gaps. */
+void topology_drop_threads(struct topology *t);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * HYPERVISOR_domctl: the control domain makes, looks at, changes and destroys domains. Here are the
- * entry, the table of operations, and those about a whole domain; domctl_vcpu.c has the rest. One
+ * entry, the table of operations, and those about a whole domain; domctl_vcpu.c and domctl_sched.c
+ * have the rest. One
  * call runs at a time (the domctl lock, taken without waiting: who doesn't get it gives way and
  * comes again).
  */
@@ -189,110 +190,6 @@ static long op_max_mem(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-static long credit_op(struct domain *d, struct xen_domctl_scheduler_op *s)
-{
-    u32 weight = s->u.credit.weight, cap = s->u.credit.cap;
-
-    switch (s->cmd) {
-    case XEN_DOMCTL_SCHEDOP_getinfo:
-        s->u.credit.weight = (u16)d->sched.weight;
-        s->u.credit.cap = (u16)d->sched.cap;
-        return 0;
-    case XEN_DOMCTL_SCHEDOP_putinfo: /* values that are no values: as it is */
-        return sched_domain_adjust(d, weight ? &weight : NULL, cap != 0xffff ? &cap : NULL);
-    default:
-        return -EINVAL;
-    }
-}
-
-static long rtds_put(struct vcpu *v, const struct xen_domctl_sched_rtds *r)
-{
-    struct sched_rt rt = {
-        .period_us = r->period,
-        .budget_us = r->budget,
-        .extratime = r->flags & XEN_DOMCTL_SCHEDRT_extra,
-    };
-
-    return sched_rt_set(v, &rt, r->flags & TARN_SCHEDRT_force);
-}
-
-static long rtds_get(struct vcpu *v, struct xen_domctl_sched_rtds *r)
-{
-    struct sched_rt rt;
-    long rc = sched_rt_get(v, &rt);
-
-    if (rc == 0) {
-        *r = (struct xen_domctl_sched_rtds){
-            .period = (u32)rt.period_us,
-            .budget = (u32)rt.budget_us,
-            .flags = rt.extratime ? XEN_DOMCTL_SCHEDRT_extra : 0,
-        };
-    }
-    return rc;
-}
-
-/* One entry of the list of vcpus. */
-static long rtds_vcpu(struct domain *d, u32 cmd, u64 at)
-{
-    struct xen_domctl_schedparam_vcpu p;
-    long rc;
-
-    if (copy_from_guest(&p, at, sizeof(p))) {
-        return -EFAULT;
-    }
-    if (p.vcpuid >= d->max_vcpus) {
-        return -EINVAL;
-    }
-    if (cmd == XEN_DOMCTL_SCHEDOP_putvcpuinfo) {
-        return rtds_put(d->vcpu[p.vcpuid], &p.u.rtds);
-    }
-    rc = rtds_get(d->vcpu[p.vcpuid], &p.u.rtds);
-    return rc ? rc : copy_to_guest(at, &p, sizeof(p));
-}
-
-static long rtds_op(struct domain *d, struct xen_domctl_scheduler_op *s)
-{
-    long rc = 0;
-    u32 done = 0;
-
-    switch (s->cmd) {
-    case XEN_DOMCTL_SCHEDOP_getinfo:
-        return rtds_get(d->vcpu[0], &s->u.rtds);
-    case XEN_DOMCTL_SCHEDOP_putinfo:
-        for (u32 i = 0; i < d->max_vcpus && rc == 0; i++) {
-            rc = rtds_put(d->vcpu[i], &s->u.rtds);
-        }
-        return rc;
-    case XEN_DOMCTL_SCHEDOP_getvcpuinfo:
-    case XEN_DOMCTL_SCHEDOP_putvcpuinfo:
-        for (; done < s->u.v.nr_vcpus && done < MAX_VCPUS && rc == 0; done += rc == 0) {
-            rc = rtds_vcpu(d, s->cmd,
-                           (u64)s->u.v.vcpus.p + done * sizeof(struct xen_domctl_schedparam_vcpu));
-        }
-        s->u.v.nr_vcpus = done;
-        return rc;
-    default:
-        return -EINVAL;
-    }
-}
-
-static long op_scheduler_op(struct domain *d, struct xen_domctl *op)
-{
-    struct xen_domctl_scheduler_op *s = &op->u.scheduler_op;
-
-    if (s->sched_id != d->pool->ops->id) {
-        return -EINVAL;
-    }
-    switch (s->sched_id) {
-    case XEN_SCHEDULER_CREDIT:
-        return credit_op(d, s);
-    case XEN_SCHEDULER_RTDS:
-        return rtds_op(d, s);
-    default:
-        return -EINVAL;
-    }
-}
-
 /* ---- What a builder and a restorer need ---- */
 
 static long op_hypercall_init(struct domain *d, struct xen_domctl *op)
@@ -470,7 +367,7 @@ static const struct domctl_op {
     [XEN_DOMCTL_getdomaininfo] = { .run = op_getdomaininfo, .results = true },
     [XEN_DOMCTL_setdomainhandle] = { .run = op_setdomainhandle },
     [XEN_DOMCTL_max_mem] = { .run = op_max_mem },
-    [XEN_DOMCTL_scheduler_op] = { .run = op_scheduler_op, .results = true },
+    [XEN_DOMCTL_scheduler_op] = { .run = domctl_scheduler_op, .results = true },
     [XEN_DOMCTL_getnodeaffinity] = { .run = domctl_getnodeaffinity },
     [XEN_DOMCTL_setnodeaffinity] = { .run = domctl_setnodeaffinity },
     [XEN_DOMCTL_hypercall_init] = { .run = op_hypercall_init },

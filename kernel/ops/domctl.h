@@ -11,6 +11,10 @@
 
 /* domctl_vcpu.c: a set of CPUs for the caller, for HYPERVISOR_sysctl, too. 0 or -errno. */
 int mask_to_guest(const struct xenctl_bitmap *b, const struct cpumask *m);
+int mask_from_guest(struct cpumask *m, const struct xenctl_bitmap *b);
+
+/* sysctl.c: a CPU goes into or out of service, and all that should hear of it does. */
+long cpu_service(u32 cpu, bool online);
 
 /*
  * cpu_policy.c. The leaves go to the caller's array of *nr; without an array *nr is how many there
@@ -23,7 +27,7 @@ void cpu_feature_words(u32 words[CPU_FEATURE_WORDS]);
 
 typedef long domctl_fn(struct domain *d, struct xen_domctl *op);
 
-/* domctl_vcpu.c; the domctl lock is held. */
-domctl_fn domctl_max_vcpus, domctl_getvcpuinfo, domctl_getvcpucontext, domctl_setvcpucontext,
-    domctl_getvcpuaffinity, domctl_setvcpuaffinity, domctl_getnodeaffinity, domctl_setnodeaffinity,
-    domctl_sendtrigger;
+/* domctl_sched.c and domctl_vcpu.c; the domctl lock is held. */
+domctl_fn domctl_scheduler_op, domctl_max_vcpus, domctl_getvcpuinfo, domctl_getvcpucontext,
+    domctl_setvcpucontext, domctl_getvcpuaffinity, domctl_setvcpuaffinity, domctl_getnodeaffinity,
+    domctl_setnodeaffinity, domctl_sendtrigger;

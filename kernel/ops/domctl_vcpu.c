@@ -6,6 +6,7 @@
  */
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
+#include <tarn/numa.h>
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
 #include <tarn/softirq.h>
@@ -169,7 +170,7 @@ long domctl_setvcpucontext(struct domain *d, struct xen_domctl *op)
 
 /* Both are of CPUs or nodes, and not more of these than CPUs. Bits that the caller doesn't give are
  * 0. */
-static int mask_from_guest(struct cpumask *m, const struct xenctl_bitmap *b)
+int mask_from_guest(struct cpumask *m, const struct xenctl_bitmap *b)
 {
     u64 bytes = MIN(DIV_ROUND_UP((u64)b->nr_bits, 8u), (u64)sizeof(m->bits));
 
@@ -230,55 +231,77 @@ static int put_affinity(const struct xen_domctl_vcpuaffinity *a, const struct cp
 long domctl_getvcpuaffinity(struct domain *d, struct xen_domctl *op)
 {
     const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-
-    if (!affinity_ok(d, a)) {
-        return -EINVAL;
-    }
-    return put_affinity(a, &d->vcpu[a->vcpu]->hard_given, &d->vcpu[a->vcpu]->soft_given);
-}
-
-/* What is given back is what counts now: within the pool, and the soft one within the hard one. */
-long domctl_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
-{
-    const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
     struct cpumask hard, soft;
-    struct vcpu *v;
 
     if (!affinity_ok(d, a)) {
         return -EINVAL;
     }
-    v = d->vcpu[a->vcpu];
-    hard = v->hard_given;
-    soft = v->soft_given;
-    if (((a->flags & XEN_VCPUAFFINITY_HARD) && mask_from_guest(&hard, &a->cpumap_hard)) ||
-        ((a->flags & XEN_VCPUAFFINITY_SOFT) && mask_from_guest(&soft, &a->cpumap_soft))) {
-        return -EFAULT;
-    }
-    if ((a->flags & XEN_VCPUAFFINITY_HARD) && !cpumask_intersects(&hard, &d->pool->cpus)) {
-        return -EINVAL;
-    }
-    sched_set_affinity(v, &hard, &soft);
-    hard = cpumask_and(&hard, &d->pool->cpus);
-    soft = cpumask_and(&soft, &hard);
+    sched_get_affinity(d->vcpu[a->vcpu], &hard, &soft);
     return put_affinity(a, &hard, &soft);
 }
 
-/* All memory is one node, as numainfo says. */
+/* What is given back is what counts now: within the pool, and the soft one within the hard one.
+ * With XEN_VCPUAFFINITY_FORCE an override ends, even if that is all that is asked for. */
+long domctl_setvcpuaffinity(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
+    bool is_hard = a->flags & XEN_VCPUAFFINITY_HARD, is_soft = a->flags & XEN_VCPUAFFINITY_SOFT;
+    struct cpumask hard, soft;
+    long rc;
+
+    if (!affinity_ok(d, a)) {
+        return -EINVAL;
+    }
+    if ((is_hard && mask_from_guest(&hard, &a->cpumap_hard)) ||
+        (is_soft && mask_from_guest(&soft, &a->cpumap_soft))) {
+        return -EFAULT;
+    }
+    if (!is_hard && !is_soft && !(a->flags & XEN_VCPUAFFINITY_FORCE)) {
+        return 0;
+    }
+    rc = sched_ask_affinity(d->vcpu[a->vcpu], is_hard ? &hard : NULL, is_soft ? &soft : NULL,
+                            a->flags & XEN_VCPUAFFINITY_FORCE);
+    if (rc) {
+        return rc;
+    }
+    d->vcpu[a->vcpu]->broken_told = false; /* the next time is news again */
+    return put_affinity(a, &hard, &soft);
+}
+
+/* Those of the CPUs that its vcpus may use, or would rather use, as long as none were given. */
+static void nodes_of_cpus(const struct domain *d, struct cpumask *nodes)
+{
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        const struct sched_unit *u = &d->vcpu[i]->unit;
+
+        cpumask_for_each(cpu, cpumask_empty(&u->soft) ? &u->hard : &u->soft) {
+            cpumask_set(nodes, pool0.topology->cpu[cpu].node);
+        }
+    }
+}
+
+/* Memory is allocated without a look at nodes: what is given is only kept. */
 long domctl_getnodeaffinity(struct domain *d, struct xen_domctl *op)
 {
-    const struct cpumask node0 = { { 1 } };
+    struct cpumask nodes = { { d->nodes } };
 
-    (void)d;
-    return mask_to_guest(&op->u.nodeaffinity.nodemap, &node0);
+    if (!d->nodes) {
+        nodes_of_cpus(d, &nodes);
+    }
+    return mask_to_guest(&op->u.nodeaffinity.nodemap, &nodes);
 }
 
 long domctl_setnodeaffinity(struct domain *d, struct xen_domctl *op)
 {
+    u64 known = ~0UL >> (NR_NODES - numa->nr_nodes);
     struct cpumask nodes;
 
-    (void)d;
     if (mask_from_guest(&nodes, &op->u.nodeaffinity.nodemap)) {
         return -EFAULT;
     }
-    return cpumask_test(&nodes, 0) ? 0 : -EINVAL;
+    if (!(nodes.bits[0] & known)) {
+        return -EINVAL;
+    }
+    d->nodes = (nodes.bits[0] & known) == known ? 0 : nodes.bits[0] & known;
+    return 0;
 }

@@ -15,6 +15,8 @@
 
 #include <xen/platform.h>
 
+#include "domctl.h"
+
 #define SECONDS_MAX (1UL << 33) /* in ns that is still no overflow */
 #define ACPI_S5 5u
 
@@ -112,7 +114,7 @@ static long cpu_online(u32 cpu, bool online)
     if (cpu == 0 && !online) {
         return -EOPNOTSUPP;
     }
-    rc = online ? sched_cpu_online(cpu) : sched_cpu_offline(cpu);
+    rc = cpu_service(cpu, online);
     return rc == -EEXIST ? 0 : rc;
 }
 

@@ -155,6 +155,23 @@ static long op_watchdog(u64 arg)
     return rc;
 }
 
+/* Whoever is in firmware that wants one CPU says so, and has it undone after it. */
+static long op_pin_override(u64 arg)
+{
+    struct sched_pin_override p;
+
+    if (!current->domain->privileged) {
+        return -EPERM;
+    }
+    if (copy_from_guest(&p, arg, sizeof(p))) {
+        return -EFAULT;
+    }
+    if (p.pcpu >= (int)nr_pcpus) {
+        return -EINVAL;
+    }
+    return sched_pin_override(current, p.pcpu < 0 ? NO_CPU : (u32)p.pcpu);
+}
+
 long do_sched_op(u64 cmd, u64 arg)
 {
     switch ((u32)cmd) {
@@ -173,6 +190,8 @@ long do_sched_op(u64 cmd, u64 arg)
         return op_watchdog(arg);
     case SCHEDOP_remote_shutdown:
         return op_remote_shutdown(arg);
+    case SCHEDOP_pin_override:
+        return op_pin_override(arg);
     default:
         return -ENOSYS;
     }

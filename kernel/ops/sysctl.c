@@ -6,12 +6,14 @@
  * has its.
  */
 #include <tarn/console.h>
+#include <tarn/cpulist.h>
 #include <tarn/debug_keys.h>
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
 #include <tarn/pcpu.h>
+#include <tarn/trace.h>
 
 #include <xen/sysctl.h>
 
@@ -80,17 +82,67 @@ static long keys(const struct xen_sysctl_debug_keys *k)
     return 0;
 }
 
+/* ---- CPUs ---- */
+
+/* True when that is news. */
+static bool tell_broken(const struct domain *d, struct vcpu *v)
+{
+    bool broken = READ_ONCE(v->affinity_broken), news = broken != v->broken_told;
+    char name[DOMAIN_NAME_MAX], cpus[64];
+
+    v->broken_told = broken;
+    if (news && broken) {
+        pool_get_name(d->pool, name);
+        cpulist_format(cpus, sizeof(cpus), &v->hard_given, nr_pcpus);
+        log_warning("d%uv%u: affinity %s has no CPU in %s: runs on all of it", d->domid, v->id,
+                    cpus, name);
+    }
+    return news;
+}
+
+static bool tell_all_broken(void)
+{
+    struct domain *d;
+    bool news = false;
+
+    for (u32 id = 0; (d = domain_get_from(id)); domain_put(d)) {
+        id = d->domid + 1u;
+        for (u32 i = 0; i < d->max_vcpus; i++) {
+            news |= tell_broken(d, d->vcpu[i]);
+        }
+    }
+    return news;
+}
+
+/* CPUs come and go: what that does to vcpus is told, and the control domain hears that it is so. */
+static long cpus_changed(long rc)
+{
+    bool news = (rc == 0 || rc == -ERESTART) && tell_all_broken();
+
+    if (rc == 0 || news) {
+        control_send_virq(VIRQ_PCPU_STATE);
+    }
+    return rc;
+}
+
+long cpu_service(u32 cpu, bool online)
+{
+    return cpus_changed(online ? sched_cpu_online(cpu) : sched_cpu_offline(cpu));
+}
+
 static long cpu_hotplug(const struct xen_sysctl_cpu_hotplug *h)
 {
     switch (h->op) {
     case XEN_SYSCTL_CPU_HOTPLUG_ONLINE:
-        return sched_cpu_online(h->cpu);
+        return cpu_service(h->cpu, true);
     case XEN_SYSCTL_CPU_HOTPLUG_OFFLINE:
-        return sched_cpu_offline(h->cpu);
+        return cpu_service(h->cpu, false);
     default:
         return -EOPNOTSUPP;
     }
 }
+
+/* ---- Pools ---- */
 
 /* The pool with that id, or the next one after it. */
 static long pool_info(struct xen_sysctl_cpupool_op *o)
@@ -103,8 +155,7 @@ static long pool_info(struct xen_sysctl_cpupool_op *o)
     }
     o->cpupool_id = p->id;
     o->sched_id = p->ops->id;
-    o->n_dom = p->nr_doms;
-    cpus = p->cpus;
+    pool_look(p, &cpus, &o->n_dom);
     pool_put(p);
     return mask_to_guest(&o->cpumap, &cpus);
 }
@@ -117,11 +168,25 @@ static long pool_free_info(struct xen_sysctl_cpupool_op *o)
     return mask_to_guest(&o->cpumap, &free);
 }
 
-/* Weight, cap and the affinities as they were given go with it. */
+/* It goes with what it could not take along. */
+static void tell_moved(const struct domain *d, const struct sched_pool *to)
+{
+    char name[DOMAIN_NAME_MAX];
+
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        if (d->vcpu[i]->rt_refused) {
+            pool_get_name(to, name);
+            log_warning("d%uv%u: %s can't keep what it had under %s: gets the default", d->domid, i,
+                        name, to->ops->name);
+        }
+    }
+    (void)cpus_changed(0);
+}
+
 static long move_domain(struct domain *d, u32 id)
 {
     struct sched_pool *to;
-    bool moved;
+    long rc;
 
     if (d == current->domain) {
         return -EPERM;
@@ -137,20 +202,37 @@ static long move_domain(struct domain *d, u32 id)
         return -ENOENT;
     }
     domain_pause(d);
-    moved = sched_domain_move(d, to);
+    rc = sched_domain_move(d, to);
     domain_unpause(d);
+    if (rc == 0) {
+        tell_moved(d, to);
+    }
     pool_put(to);
-    return moved ? 0 : -ENOENT;
+    return rc;
 }
 
 static long pool_move(const struct xen_sysctl_cpupool_op *o)
 {
-    struct domain *d = domain_get_by_id((domid_t)o->domid);
+    domid_t domid = (domid_t)o->domid;
+    struct domain *d = domid < DOMID_FIRST_RESERVED ? domain_get_by_id(domid) : NULL;
     long rc = d ? move_domain(d, o->cpupool_id) : -ESRCH;
 
     if (d) {
         domain_put(d);
     }
+    return rc;
+}
+
+/* Any CPU is the last; which one that is the caller finds in place of that when it asks again. */
+static long pool_remove_cpu(struct xen_sysctl_cpupool_op *o)
+{
+    bool any = o->cpu == XEN_SYSCTL_CPUPOOL_PAR_ANY;
+    long rc;
+
+    do {
+        rc = any ? pool_last_cpu(o->cpupool_id, &o->cpu) : 0;
+        rc = rc ? rc : pool_take_cpu(o->cpupool_id, o->cpu);
+    } while (any && rc == -EADDRNOTAVAIL);
     return rc;
 }
 
@@ -164,9 +246,9 @@ static long cpupool_op(struct xen_sysctl_cpupool_op *o)
     case XEN_SYSCTL_CPUPOOL_OP_INFO:
         return pool_info(o);
     case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
-        return pool_give_cpu(o->cpupool_id, o->cpu);
+        return cpus_changed(pool_give_cpu(o->cpupool_id, o->cpu));
     case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
-        return pool_take_cpu(o->cpupool_id, o->cpu);
+        return cpus_changed(pool_remove_cpu(o));
     case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
         return pool_move(o);
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
@@ -185,8 +267,8 @@ static long credit_params(struct sched_pool *p, u32 cmd, struct xen_sysctl_credi
         if (c->tslice_ms > XEN_SYSCTL_CSCHED_TSLICE_MAX) {
             return -EINVAL;
         }
-        params = (struct sched_params){ c->tslice_ms * 1000, c->ratelimit_us,
-                                        c->vcpu_migr_delay_us, 0 };
+        params = (struct sched_params){ c->tslice_ms * 1000, c->ratelimit_us, c->vcpu_migr_delay_us,
+                                        0 };
         rc = sched_params_set(p, &params);
     }
     sched_params_get(p, &params);
@@ -209,8 +291,8 @@ static long scheduler_op(struct xen_sysctl_scheduler_op *o)
     if (!p) {
         return -ESRCH;
     }
-    if (o->sched_id == p->ops->id && o->sched_id == XEN_SCHEDULER_CREDIT) {
-        rc = credit_params(p, o->cmd, &o->u.sched_credit);
+    if (o->sched_id == p->ops->id) { /* others have no parameters of that kind */
+        rc = o->sched_id == XEN_SCHEDULER_CREDIT ? credit_params(p, o->cmd, &o->u.sched_credit) : 0;
     }
     pool_put(p);
     return rc;
@@ -250,6 +332,8 @@ static long dispatch(struct xen_sysctl *op)
         return cpupool_op(&op->u.cpupool_op);
     case XEN_SYSCTL_scheduler_op:
         return scheduler_op(&op->u.scheduler_op);
+    case XEN_SYSCTL_tbuf_op:
+        return tbuf_op(&op->u.tbuf_op);
     case XEN_SYSCTL_get_cpu_levelling_caps:
         op->u.cpu_levelling_caps.caps = 0;
         return 0;
@@ -282,8 +366,8 @@ long do_sysctl(u64 arg)
         return -EPERM;
     }
     rc = dispatch(&op);
-    if (rc == -ERESTART) {
-        return hypercall_continue(__HYPERVISOR_sysctl, arg, 0, 0, 0);
+    if ((rc == 0 || rc == -ERESTART) && copy_to_guest(arg, &op, sizeof(op))) {
+        return -EFAULT;
     }
-    return rc == 0 && copy_to_guest(arg, &op, sizeof(op)) ? -EFAULT : rc;
+    return rc == -ERESTART ? hypercall_continue(__HYPERVISOR_sysctl, arg, 0, 0, 0) : rc;
 }

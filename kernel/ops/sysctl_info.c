@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * HYPERVISOR_sysctl, what only asks about the machine: its CPUs, how they are laid out and what
- * they can do, memory, idle time. Memory is one node. Takes no locks of its own.
+ * they can do, memory by node, idle time. Takes no locks of its own.
  */
 #include <tarn/boot_info.h>
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
+#include <tarn/numa.h>
 #include <tarn/pcpu.h>
 #include <tarn/time.h>
 #include <x86/frames.h>
@@ -16,7 +17,6 @@
 
 #include "domctl.h"
 
-#define DISTANCE_LOCAL 10u
 #define DEVICES_MAX 65536u /* looked at in one call: a bus, device and function each */
 
 static u64 ram_pages(void)
@@ -39,8 +39,9 @@ static void physinfo(struct xen_sysctl_physinfo *p)
         .threads_per_core = t->threads_per_core,
         .cores_per_socket = t->cores_per_socket,
         .nr_cpus = cpumask_weight(&cpu_online_map),
-        .max_cpu_id = t->nr_cpus - 1,
-        .nr_nodes = 1,
+        .max_cpu_id = nr_pcpus - 1,
+        .nr_nodes = numa->nr_nodes,
+        .max_node_id = numa->nr_nodes - 1,
         .cpu_khz = (u32)(time_base.tsc_hz / 1000),
         .capabilities = XEN_SYSCTL_PHYSCAP_pv,
         .total_pages = ram_pages(),
@@ -53,10 +54,10 @@ static void physinfo(struct xen_sysctl_physinfo *p)
 static long cputopoinfo(struct xen_sysctl_cputopoinfo *c)
 {
     const struct topology *t = pool0.topology;
-    u32 n = c->cputopo.p ? MIN(c->num_cpus, t->nr_cpus) : t->nr_cpus;
+    u32 n = c->cputopo.p ? MIN(c->num_cpus, nr_pcpus) : nr_pcpus;
 
     for (u32 cpu = 0; c->cputopo.p && cpu < n; cpu++) {
-        struct xen_sysctl_cputopo one = { t->cpu[cpu].core, t->cpu[cpu].socket, 0 };
+        struct xen_sysctl_cputopo one = { t->cpu[cpu].core, t->cpu[cpu].socket, t->cpu[cpu].node };
 
         if (!cpumask_test(&cpu_online_map, cpu)) {
             one.core = XEN_INVALID_CORE_ID;
@@ -87,30 +88,68 @@ static long pcitopoinfo(struct xen_sysctl_pcitopoinfo *p)
     return 0;
 }
 
-static long numainfo(struct xen_sysctl_numainfo *n)
+/* From its first byte to its last, as Xen has it; 0: it has no memory. */
+static u64 node_span(u32 node)
 {
-    struct xen_sysctl_meminfo m = { (u64)nr_frames << PAGE_SHIFT, heap_free_frames()
-                                                                      << PAGE_SHIFT };
-    u32 distance = DISTANCE_LOCAL;
+    u64 start = ~0UL, end = 0;
 
-    if (!n->meminfo.p && !n->distance.p) {
-        n->num_nodes = 1;
-        return 0;
+    for (u32 i = 0; i < numa->nr_ranges; i++) {
+        if (numa->range[i].node == node) {
+            start = MIN(start, numa->range[i].start);
+            end = MAX(end, numa->range[i].end);
+        }
     }
-    n->num_nodes = MIN(n->num_nodes, 1u);
-    if (n->num_nodes == 0) {
-        return 0;
+    if (!numa->nr_ranges) {
+        return (u64)nr_frames << PAGE_SHIFT;
     }
-    if ((n->meminfo.p && copy_to_guest((u64)n->meminfo.p, &m, sizeof(m))) ||
-        (n->distance.p && copy_to_guest((u64)n->distance.p, &distance, sizeof(distance)))) {
-        return -EFAULT;
+    return end ? end - start : 0;
+}
+
+static long put_meminfo(u64 to, u32 nodes)
+{
+    u64 bytes[NR_NODES] = { 0 };
+
+    heap_free_by_node(bytes);
+    for (u32 i = 0; to && i < nodes; i++) {
+        struct xen_sysctl_meminfo m = { node_span(i), bytes[i] };
+
+        if (copy_to_guest(to + i * sizeof(m), &m, sizeof(m))) {
+            return -EFAULT;
+        }
     }
     return 0;
 }
 
+/* A row for each of the nodes that are asked for. */
+static long put_distances(u64 to, u32 nodes)
+{
+    for (u32 i = 0; to && i < nodes * nodes; i++) {
+        u32 d = numa->distance[i / nodes][i % nodes];
+
+        d = d == NUMA_UNREACHABLE ? XEN_INVALID_NODE_DIST : d;
+        if (copy_to_guest(to + i * sizeof(d), &d, sizeof(d))) {
+            return -EFAULT;
+        }
+    }
+    return 0;
+}
+
+static long numainfo(struct xen_sysctl_numainfo *n)
+{
+    long rc;
+
+    if (!n->meminfo.p && !n->distance.p) {
+        n->num_nodes = numa->nr_nodes;
+        return 0;
+    }
+    n->num_nodes = MIN(n->num_nodes, numa->nr_nodes);
+    rc = put_meminfo((u64)n->meminfo.p, n->num_nodes);
+    return rc ? rc : put_distances((u64)n->distance.p, n->num_nodes);
+}
+
 static long getcpuinfo(struct xen_sysctl_getcpuinfo *c)
 {
-    u32 n = MIN(c->max_cpus, pool0.topology->nr_cpus);
+    u32 n = MIN(c->max_cpus, nr_pcpus);
 
     for (u32 cpu = 0; cpu < n; cpu++) {
         struct xen_sysctl_cpuinfo one = { (u64)sched_idle_time(cpu) };
@@ -156,11 +195,20 @@ static long get_cpu_policy(struct xen_sysctl_cpu_policy *p)
 /* Free memory isn't counted by address: a range that can hold some of it is said to hold all. */
 static void availheap(struct xen_sysctl_availheap *h)
 {
-    bool node = h->node == -1 || h->node == 0;
+    u64 bytes[NR_NODES] = { 0 };
     bool low = h->max_bitwidth && h->max_bitwidth <= PAGE_SHIFT;
     bool high = h->min_bitwidth >= 64 || ((u64)nr_frames << PAGE_SHIFT) >> h->min_bitwidth == 0;
 
-    h->avail_bytes = node && !low && !high ? heap_free_frames() << PAGE_SHIFT : 0;
+    h->avail_bytes = 0;
+    if (low || high) {
+        return;
+    }
+    if (h->node == -1) {
+        h->avail_bytes = heap_free_frames() << PAGE_SHIFT;
+    } else if (h->node >= 0 && (u32)h->node < numa->nr_nodes) {
+        heap_free_by_node(bytes);
+        h->avail_bytes = bytes[h->node];
+    }
 }
 
 long sysctl_info(struct xen_sysctl *op)

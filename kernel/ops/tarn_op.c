@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The hypercall that Xen does not have (public/tarn.h): names of domains and pools, and allocations
- * that fail on purpose. */
+/* The hypercall that Xen does not have (public/tarn.h): names of domains and pools, options of
+ * pools, where a vcpu may run, weights and caps, and allocations that fail on purpose. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -66,10 +66,83 @@ static long pool_name(u64 cmd, u64 arg)
     if (!p) {
         return -ENOENT;
     }
-    memset(n.name, 0, sizeof(n.name));
-    str_copy(n.name, p->name, sizeof(n.name));
+    pool_get_name(p, n.name);
     pool_put(p);
     return copy_to_guest(arg, &n, sizeof(n)) ? -EFAULT : 0;
+}
+
+static long pool_options(u64 cmd, u64 arg)
+{
+    struct sched_params params;
+    struct tarn_pool_options o;
+    struct sched_pool *p;
+    long rc = 0;
+
+    if (copy_from_guest(&o, arg, sizeof(o))) {
+        return -EFAULT;
+    }
+    p = pool_get(o.id);
+    if (!p) {
+        return -ENOENT;
+    }
+    if (cmd == TARN_OP_set_pool_options) {
+        rc = sched_flags_set(p, o.flags);
+    } else {
+        sched_params_get(p, &params);
+        o.flags = params.flags;
+    }
+    pool_put(p);
+    return rc == 0 && copy_to_guest(arg, &o, sizeof(o)) ? -EFAULT : rc;
+}
+
+_Static_assert(sizeof(struct cpumask) == TARN_CPUS_MAX / 8, "a set of CPUs is as long for callers");
+
+/* `place` is all that is told of a vcpu, of one moment. */
+static long vcpu_placement(u64 arg)
+{
+    struct tarn_vcpu_placement place;
+    struct domain *d;
+    long rc = -ESRCH;
+
+    if (copy_from_guest(&place, arg, sizeof(place))) {
+        return -EFAULT;
+    }
+    d = domain_get_by_id(place.domid);
+    if (!d) {
+        return -ESRCH;
+    }
+    if (place.vcpu < d->max_vcpus) {
+        sched_placement(d->vcpu[place.vcpu], &place);
+        rc = copy_to_guest(arg, &place, sizeof(place)) ? -EFAULT : 0;
+    }
+    domain_put(d);
+    return rc;
+}
+
+static long domain_shares(u64 cmd, u64 arg)
+{
+    struct tarn_domain_shares s;
+    u32 weight, cap;
+    struct domain *d;
+    long rc = 0;
+
+    if (copy_from_guest(&s, arg, sizeof(s))) {
+        return -EFAULT;
+    }
+    d = domain_get_by_id(s.domid);
+    if (!d) {
+        return -ESRCH;
+    }
+    if (cmd == TARN_OP_set_domain_shares) {
+        weight = s.weight;
+        cap = s.cap;
+        rc = sched_domain_adjust(d, &weight, &cap);
+    } else {
+        s.weight = (u16)d->sched.weight;
+        s.cap = (u16)d->sched.cap;
+    }
+    domain_put(d);
+    return rc == 0 && copy_to_guest(arg, &s, sizeof(s)) ? -EFAULT : rc;
 }
 
 static long fail_allocation(u64 arg)
@@ -95,6 +168,14 @@ long do_tarn_op(u64 cmd, u64 arg)
     case TARN_OP_get_pool_name:
     case TARN_OP_set_pool_name:
         return pool_name(cmd, arg);
+    case TARN_OP_get_pool_options:
+    case TARN_OP_set_pool_options:
+        return pool_options(cmd, arg);
+    case TARN_OP_get_vcpu_placement:
+        return vcpu_placement(arg);
+    case TARN_OP_get_domain_shares:
+    case TARN_OP_set_domain_shares:
+        return domain_shares(cmd, arg);
     case TARN_OP_fail_allocation:
         return fail_allocation(arg);
     default:

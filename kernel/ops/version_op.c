@@ -66,7 +66,7 @@ static long platform_parameters(u64 arg)
     return put(arg, &p, sizeof(p));
 }
 
-char boot_cmdline[sizeof(xen_commandline_t)]; /* written at boot */
+const char *boot_cmdline; /* set at boot */
 
 long do_xen_version(u64 cmd, u64 arg)
 {

@@ -1,10 +1,10 @@
-/* sources: arch/x86/cpu/acpi.c lib/printf.c lib/str.c */
+/* sources: arch/x86/cpu/acpi.c lib/numa.c lib/printf.c lib/str.c */
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer on the ACPI tables. The input is a row of tables: kind (1 byte), size (2 bytes), body.
  * Each gets a header and a right checksum, and stands in the XSDT; a DSDT goes where the FADTs
  * point. Kind's top bit: the header claims another length than it has. What is mapped is a heap
- * block of its own.
+ * block of its own. What SRAT and SLIT say then becomes nodes.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -76,7 +76,8 @@ static void put_table(u32 pa, const char *signature, const u8 *body, u32 size, u
 /* The input's tables; the addresses for the XSDT go to `list`. Returns how many. */
 static u32 put_tables(const u8 *data, size_t size, u64 *list)
 {
-    static const char *const kinds[] = { "APIC", "FACP", "HPET", "DSDT", "XSDT", "SSDT" };
+    static const char *const kinds[] = { "APIC", "FACP", "HPET", "DSDT",
+                                         "XSDT", "SSDT", "SRAT", "SLIT" };
     u32 pa = FIRST_TABLE;
     u32 n = 0;
 
@@ -111,6 +112,35 @@ static void put_roots(const u64 *list, u32 n)
     put_table(XSDT, "XSDT", (const u8 *)list, n * 8, (u32)sizeof(struct acpi_header) + n * 8);
 }
 
+/* Nodes are dense and all memory is somebody's. */
+static void check_nodes(const struct numa_firmware *fw)
+{
+    static struct topology t;
+    static struct numa n;
+    u64 bytes[NR_NODES] = { 0 }, total = 0;
+
+    t.nr_cpus = 8;
+    for (u32 cpu = 0; cpu < t.nr_cpus; cpu++) {
+        t.cpu[cpu].apic_id = cpu;
+    }
+    numa_build(fw, 1UL << 40, &t, &n, report);
+    numa_count(&n, 0, 1UL << 40, bytes);
+    for (u32 i = 0; i < NR_NODES; i++) {
+        total += bytes[i];
+        if (i >= n.nr_nodes && bytes[i]) {
+            abort();
+        }
+    }
+    for (u32 cpu = 0; cpu < t.nr_cpus; cpu++) {
+        if (t.cpu[cpu].node >= n.nr_nodes) {
+            abort();
+        }
+    }
+    if (total != 1UL << 40) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -125,6 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         info.s5_type_a > 7 || info.s5_type_b > 7) {
         abort();
     }
+    check_nodes(&info.numa);
     while (nr_mappings) {
         free(mappings[--nr_mappings]);
     }

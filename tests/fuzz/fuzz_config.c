@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/config.c guests/control/configtext.c lib/cpulist.c
- * lib/number.c lib/printf.c lib/str.c */
+/* sources: guests/control/config.c guests/control/configtext.c guests/control/keyfile.c
+ * guests/control/poolconfig.c lib/cpulist.c lib/number.c lib/printf.c lib/str.c */
 /*
- * libFuzzer on domain files and lists of CPUs. First byte: a list, a file, or a file with the rest
- * behind its first line's end as override as well.
+ * libFuzzer on domain files, cpupool files and lists of CPUs. First byte: a list, a file, or a file
+ * with the rest behind its first line's end as override as well.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../guests/control/config.h"
+#include "../../guests/control/poolconfig.h"
 
 static const uint32_t nodes[6] = { 0, 0, 1, 1, 2, ~0U };
 static const struct cpu_host host = { .nr_cpus = 6, .node = nodes };
@@ -64,6 +64,21 @@ static void fuzz_file(const char *text, size_t size, char *override)
     }
 }
 
+static void fuzz_pool(const char *text, size_t size)
+{
+    static struct pool_config c;
+    unsigned int errors;
+
+    nr_reported = 0;
+    errors = pool_config_parse("f", text, size, 0, NULL, &host, &c, report, &nr_reported);
+    check(errors == nr_reported);
+    if (!errors) {
+        check(!domain_name_wrong(c.name) || strcmp(c.name, "Domain-0") == 0);
+        check(c.cpus.bits[0] < 1 << 6 && memchr(c.sched, 0, sizeof(c.sched)));
+        check(c.tslice_ms >= -1 && c.tslice_ms <= 1000 && c.tslice_ms);
+    }
+}
+
 static void fuzz_list(const char *text)
 {
     struct cpumask a, b;
@@ -94,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         char *end = memchr(copy, '\n', size - 1);
 
+        fuzz_pool(text, size - 1);
         fuzz_file(text, size - 1, data[0] % 3 == 2 && end ? end + 1 : NULL);
     }
     free(text);

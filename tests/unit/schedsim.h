@@ -12,8 +12,10 @@
 #define MS NSEC_PER_MSEC
 #define SEC NSEC_PER_SEC
 
+#ifndef SIM_UNITS
 #define SIM_UNITS 320
 #define SIM_DOMS 160
+#endif
 
 struct sim;
 struct sim_unit;

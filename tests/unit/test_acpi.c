@@ -634,6 +634,169 @@ static void report_may_be_null(void **state)
     }
 }
 
+/* SRAT and SLIT */
+
+#define SRAT 0x23000u
+#define SLIT 0x30000u
+
+static void make_srat(u8 revision)
+{
+    static const u32 rsdt[] = { FADT, MADT, HPET, SRAT, SLIT };
+    static const u32 body[] = { 1, 0, 0 };
+
+    make_all(0);
+    table(RSDT, "RSDT", rsdt, sizeof(rsdt));
+    table(SRAT, "SRAT", body, sizeof(body));
+    ((struct acpi_header *)(void *)(memory + SRAT))->revision = revision;
+    sum_table(SRAT);
+}
+
+static void append_cpu(u8 apic_id, u8 node, u8 high, u32 flags)
+{
+    struct srat_lapic e = { { SRAT_LAPIC, sizeof(e) }, node, apic_id, flags, 0, { high, 0, 0 }, 0 };
+
+    append(SRAT, &e, sizeof(e));
+}
+
+static void append_x2cpu(u32 apic_id, u32 node, u32 flags)
+{
+    struct srat_x2apic e = { { SRAT_X2APIC, sizeof(e) }, 0, node, apic_id, flags, 0, 0 };
+
+    append(SRAT, &e, sizeof(e));
+}
+
+static void append_memory(u64 base, u64 length, u32 node, u32 flags)
+{
+    struct srat_memory e = { { SRAT_MEMORY, sizeof(e) }, node, 0, base, length, 0, flags, 0 };
+
+    append(SRAT, &e, sizeof(e));
+}
+
+static void make_slit(u64 nr, u32 bytes)
+{
+    static u8 body[8 + 65 * 65];
+
+    memcpy(body, &nr, 8);
+    for (u32 i = 0; i < bytes; i++) {
+        body[8 + i] = (u8)(10 + i);
+    }
+    table(SLIT, "SLIT", body, 8 + bytes);
+}
+
+static void assert_range(u32 i, u64 start, u64 end, u32 node)
+{
+    assert_int_equal(info.numa.range[i].start, start);
+    assert_int_equal(info.numa.range[i].end, end);
+    assert_int_equal(info.numa.range[i].node, node);
+}
+
+static void affinities(void **state)
+{
+    (void)state;
+    make_srat(3);
+    append_cpu(1, 2, 1, 1);
+    append_cpu(2, 3, 0, 0); /* disabled */
+    append_x2cpu(0x1234, 0x10000, 1);
+    append_x2cpu(0x1235, 0, 0);
+    append_memory(0, 0xa0000, 0, 1);
+    append_memory(0x100000, 0x40000000, 0x102, 1);
+    append_memory(0x50000000, 0, 1, 1);    /* empty */
+    append_memory(0x60000000, 4096, 1, 0); /* disabled */
+    make_slit(2, 4);
+    assert_true(parse(0));
+    assert_int_equal(nr_reported, 0);
+    assert_true(info.has_srat);
+    assert_int_equal(info.numa.nr_cpus, 2);
+    assert_int_equal(info.numa.cpu[0].apic_id, 1);
+    assert_int_equal(info.numa.cpu[0].node, 0x102);
+    assert_int_equal(info.numa.cpu[1].apic_id, 0x1234);
+    assert_int_equal(info.numa.cpu[1].node, 0x10000);
+    assert_int_equal(info.numa.nr_ranges, 2);
+    assert_range(0, 0, 0xa0000, 0);
+    assert_range(1, 0x100000, 0x40100000, 0x102);
+    assert_int_equal(info.numa.nr_localities, 2);
+    assert_int_equal(info.numa.distance[3], 13);
+}
+
+/* What is in the place of the upper bytes is anything. */
+static void old_srat(void **state)
+{
+    (void)state;
+    make_srat(1);
+    append_cpu(1, 2, 0x55, 1);
+    append_memory(0, 4096, 0xabcd02, 1);
+    make_slit(1, 1);
+    assert_true(parse(0));
+    assert_int_equal(info.numa.cpu[0].node, 2);
+    assert_range(0, 0, 4096, 2);
+}
+
+static void bad_affinities(void **state)
+{
+    struct srat_memory cut = { { SRAT_MEMORY, 20 }, 0, 0, 0, 0, 0, 1, 0 };
+    struct madt_entry nothing = { 9, 0 };
+
+    (void)state;
+    make_srat(3);
+    make_slit(1, 1);
+    append_memory(~0UL - 4096, 8192, 0, 1);
+    append(SRAT, &cut, 20);
+    append(SRAT, &nothing, 2);
+    assert_true(parse(0));
+    assert_int_equal(nr_reported, 3);
+    assert_string_equal(reported[0],
+                        "ACPI: SRAT has an endless range of memory at 0xffffffffffffefff");
+    assert_string_equal(reported[1], "ACPI: a SRAT entry of type 1 has only 20 bytes");
+    assert_string_equal(reported[2], "ACPI: SRAT has an entry of a wrong length 0 at offset 108");
+    assert_int_equal(info.numa.nr_ranges, 0);
+    table(SRAT, "SRAT", "", 0);
+    assert_true(parse(0));
+    assert_string_equal(reported[0], "ACPI: SRAT is cut short");
+}
+
+static void too_many_affinities(void **state)
+{
+    (void)state;
+    make_srat(3);
+    make_slit(1, 1);
+    for (u32 i = 0; i < NR_CPUS * 2 + 1; i++) {
+        append_x2cpu(i, 0, 1);
+    }
+    for (u32 i = 0; i < NUMA_MAX_RANGES + 1; i++) {
+        append_memory(i * 4096UL, 4096, 0, 1);
+    }
+    assert_true(parse(0));
+    assert_int_equal(nr_reported, 2);
+    assert_string_equal(reported[0], "ACPI: SRAT lists too many CPUs: APIC id 512 is left out");
+    assert_string_equal(reported[1], "ACPI: SRAT has one more range of memory at 0x80000");
+    assert_int_equal(info.numa.nr_cpus, NR_CPUS * 2);
+    assert_int_equal(info.numa.nr_ranges, NUMA_MAX_RANGES);
+}
+
+static void bad_distances(void **state)
+{
+    static const struct {
+        u64 nr;
+        u32 bytes;
+    } rows[] = { { 0, 0 }, { 2, 3 }, { 65, 65 * 65 }, { 1UL << 32, 16 }, { ~0UL, 1 } };
+
+    (void)state;
+    make_srat(3);
+    for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+        make_slit(rows[i].nr, rows[i].bytes);
+        assert_true(parse(0));
+        assert_int_equal(nr_reported, 1);
+        assert_string_equal(reported[0], "ACPI: SLIT is of no use");
+        assert_int_equal(info.numa.nr_localities, 0);
+    }
+    table(SLIT, "SLIT", "\1\0\0", 3);
+    assert_true(parse(0));
+    assert_string_equal(reported[0], "ACPI: SLIT is of no use");
+    make_slit(64, 64 * 64);
+    assert_true(parse(0));
+    assert_int_equal(info.numa.nr_localities, 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -659,6 +822,11 @@ int main(void)
         cmocka_unit_test(s5_forms),
         cmocka_unit_test(hpet_not_in_memory),
         cmocka_unit_test(report_may_be_null),
+        cmocka_unit_test(affinities),
+        cmocka_unit_test(old_srat),
+        cmocka_unit_test(bad_affinities),
+        cmocka_unit_test(too_many_affinities),
+        cmocka_unit_test(bad_distances),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

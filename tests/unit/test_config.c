@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/config.c guests/control/configtext.c lib/cpulist.c
- * lib/number.c lib/printf.c lib/str.c */
+/* sources: guests/control/config.c guests/control/configtext.c guests/control/keyfile.c
+ * lib/cpulist.c lib/number.c lib/printf.c lib/str.c */
 /* Domain files: what they say, and for each way to get one wrong the whole message. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -343,6 +343,25 @@ static void test_vcpus(void **state)
     bad("cap = 12801", "d.cfg:3: cap: must be at most 12800\n");
 }
 
+static void test_real_time(void **state)
+{
+    (void)state;
+    good("");
+    assert_int_equal(c.period_us, 0);
+    assert_int_equal(c.budget_us, 0);
+    assert_int_equal(c.extratime, -1);
+    good("period = 20000\nbudget = 20000\nextratime = 0\n");
+    assert_int_equal(c.period_us, 20000);
+    assert_int_equal(c.budget_us, 20000);
+    assert_int_equal(c.extratime, 0);
+    good("budget = 10\n"); /* the period is the scheduler's */
+    bad("period = 9", "d.cfg:3: period: must be at least 10 (us)\n");
+    bad("period = 10000001", "d.cfg:3: period: must be at most 10000000 (us)\n");
+    bad("budget = 9", "d.cfg:3: budget: must be at least 10 (us)\n");
+    bad("budget = 11\nperiod = 10", "d.cfg:3: budget: 11 us are over the period, 10 us\n");
+    bad("extratime = 2", "d.cfg:3: extratime: must be at most 1\n");
+}
+
 static void test_bad_cpus(void **state)
 {
     (void)state;
@@ -436,16 +455,17 @@ static void test_all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),      cmocka_unit_test(test_all_keys),
-        cmocka_unit_test(test_syntax),        cmocka_unit_test(test_defaults_of_each_other),
-        cmocka_unit_test(test_command_line),  cmocka_unit_test(test_cpus),
-        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_overrides_alone),
-        cmocka_unit_test(test_missing),       cmocka_unit_test(test_unknown_key),
-        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_lists),         cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_vcpus),         cmocka_unit_test(test_bad_cpus),
-        cmocka_unit_test(test_bad_names),     cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_bad_overrides), cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_smallest),     cmocka_unit_test(test_all_keys),
+        cmocka_unit_test(test_syntax),       cmocka_unit_test(test_defaults_of_each_other),
+        cmocka_unit_test(test_command_line), cmocka_unit_test(test_cpus),
+        cmocka_unit_test(test_overrides),    cmocka_unit_test(test_overrides_alone),
+        cmocka_unit_test(test_missing),      cmocka_unit_test(test_unknown_key),
+        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_vcpus),        cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_bad_cpus),     cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_choices),      cmocka_unit_test(test_bad_overrides),
+        cmocka_unit_test(test_all_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

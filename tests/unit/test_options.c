@@ -51,7 +51,7 @@ static void defaults(void **state)
     assert_int_equal(opt.ratelimit_us, 1000);
     assert_int_equal(opt.loglvl, LOG_INFO + 1);
     assert_int_equal(opt.guest_loglvl, LOG_INFO + 1);
-    assert_true(opt.console_com1 && opt.smap && opt.smep);
+    assert_true(opt.console_com1 && opt.smap && opt.smep && opt.smt);
     assert_int_equal(opt.com1_baud, 115200);
     assert_int_equal(opt.com1_port, 0x3f8);
     assert_int_equal(opt.conring_size, 64 << 10);
@@ -63,14 +63,18 @@ static void usual_line(void **state)
     (void)state;
     parse_good("dom0_mem=128M dom0_max_vcpus=2 dom0_vcpus_pin maxcpus=3 sched=credit com1=115200 "
                "console=com1 dom0=none noreboot smap=off no-smep sched_credit_tslice_ms=5 "
-               "sched_ratelimit_us=0 loglvl=all guest_loglvl=none");
+               "sched_ratelimit_us=0 sched_credit_weight=vcpu loglvl=all guest_loglvl=none");
     assert_int_equal(opt.dom0_mem, 128 << 20);
+    assert_int_equal(opt.dom0_min_vcpus, 2);
     assert_int_equal(opt.dom0_max_vcpus, 2);
     assert_int_equal(opt.maxcpus, 3);
     assert_true(opt.dom0_vcpus_pin && opt.no_dom0 && opt.noreboot && opt.console_com1);
     assert_false(opt.smap || opt.smep);
     assert_int_equal(opt.tslice_ms, 5);
     assert_int_equal(opt.ratelimit_us, 0);
+    assert_true(opt.weight_per_vcpu);
+    parse_good("sched_credit_weight=vcpu sched_credit_weight=domain loglvl=all guest_loglvl=none");
+    assert_false(opt.weight_per_vcpu);
     assert_int_equal(opt.loglvl, LOG_DEBUG + 1);
     assert_int_equal(opt.guest_loglvl, 0);
 }
@@ -121,17 +125,42 @@ static void dom0_vcpus(void **state)
 {
     static const struct {
         const char *text;
-        u32 n;
+        u32 min, max;
     } rows[] = {
-        { "dom0_max_vcpus=1", 1 },   { "dom0_max_vcpus=128", 128 }, { "dom0_max_vcpus=2-4", 4 },
-        { "dom0_max_vcpus=4-4", 4 }, { "dom0_max_vcpus=-3", 3 },    { "dom0_max_vcpus=2-", 0 },
+        { "dom0_max_vcpus=1", 1, 1 },   { "dom0_max_vcpus=128", 128, 128 },
+        { "dom0_max_vcpus=2-4", 2, 4 }, { "dom0_max_vcpus=4-4", 4, 4 },
+        { "dom0_max_vcpus=-3", 1, 3 },  { "dom0_max_vcpus=2-", 2, 0 },
+        { "dom0_max_vcpus=0-3", 0, 3 },
     };
 
     (void)state;
     for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
         parse_good(rows[i].text);
-        assert_int_equal(opt.dom0_max_vcpus, rows[i].n);
+        assert_int_equal(opt.dom0_min_vcpus, rows[i].min);
+        assert_int_equal(opt.dom0_max_vcpus, rows[i].max);
     }
+}
+
+static void dom0_nodes(void **state)
+{
+    (void)state;
+    parse_good("dom0_nodes=0,2,63");
+    assert_true(opt.dom0_nodes == (1UL << 63 | 5) && !opt.dom0_relaxed);
+    parse_good("dom0_nodes=1,relaxed");
+    assert_true(opt.dom0_nodes == 2 && opt.dom0_relaxed);
+    parse_good("dom0_nodes=strict,3");
+    assert_true(opt.dom0_nodes == 8 && !opt.dom0_relaxed);
+}
+
+static void threads(void **state)
+{
+    (void)state;
+    parse_good("smt=0");
+    assert_false(opt.smt);
+    parse_good("no-smt");
+    assert_false(opt.smt);
+    parse_good("smt");
+    assert_true(opt.smt);
 }
 
 static void serial(void **state)
@@ -205,6 +234,7 @@ static const struct {
       "option 'sched': 'averyveryverylongname...' is longer than 15 characters" },
     { "sched_credit_tslice_ms=0",
       "option 'sched_credit_tslice_ms': '0' is not a number from 1 to 1000" },
+    { "sched_credit_weight=pool", "option 'sched_credit_weight': 'pool': neither domain nor vcpu" },
     { "sched_ratelimit_us=99",
       "option 'sched_ratelimit_us': '99': neither 0 nor a number from 100 to 500000" },
     { "sched_ratelimit_us=500001",
@@ -220,6 +250,11 @@ static const struct {
       "option 'com1': '115200,8n1,0x3f8,x': the interrupt is not a number from 0 to 255" },
     { "com1=115200,8n1,0x3f8,4,5",
       "option 'com1': '115200,8n1,0x3f8,4,5': too many parts: BAUD,8n1,PORT,IRQ" },
+    { "dom0_nodes=64", "option 'dom0_nodes': '64': not a list of nodes, with relaxed or strict" },
+    { "dom0_nodes=0-1", "option 'dom0_nodes': '0-1': not a list of nodes, with relaxed or strict" },
+    { "dom0_nodes=", "option 'dom0_nodes': '': not a list of nodes, with relaxed or strict" },
+    { "smt=two", "option 'smt': 'two' is neither yes nor no" },
+    { "cpupool", "option 'cpupool' needs a value" },
     { "placeholder", "unknown option 'placeholder'" },
 };
 
@@ -236,6 +271,75 @@ static void bad_values_change_nothing(void **state)
         assert_string_equal(reported, bad[i].report);
         assert_memory_equal(&opt, &before, sizeof(opt));
     }
+}
+
+/* Pools */
+
+static struct pool_option pool;
+
+static u32 parse_pool(const char *text)
+{
+    nr_reported = 0;
+    reported[0] = '\0';
+    memset(&pool, 0xff, sizeof(pool));
+    return pool_option_parse(text, &pool, report, NULL);
+}
+
+static void pools(void **state)
+{
+    (void)state;
+    parse_good("cpupool=a:cpus=1 cpupool=b:cpus=2,sched=null"); /* looked at later */
+    assert_int_equal(parse_pool("fast:cpus=1,4-7,^5,node:2,sched=rtds,tslice_ms=5,ratelimit_us=0"),
+                     0);
+    assert_string_equal(pool.name, "fast");
+    assert_string_equal(pool.cpus, "1,4-7,^5,node:2");
+    assert_string_equal(pool.sched, "rtds");
+    assert_int_equal(pool.tslice_ms, 5);
+    assert_int_equal(pool.ratelimit_us, 0);
+    assert_int_equal(parse_pool("x:sched=null,cpus=all"), 0);
+    assert_string_equal(pool.cpus, "all");
+    assert_string_equal(pool.sched, "null");
+    assert_int_equal(parse_pool("1234567890123456789012345678901:cpus=3"), 0);
+    assert_string_equal(pool.sched, "");
+    assert_int_equal(pool.tslice_ms, 0);
+    assert_int_equal(pool.ratelimit_us, ~0u);
+}
+
+static void pools_bad(void **state)
+{
+    static const struct {
+        const char *text, *report;
+    } rows[] = {
+        { "", "not NAME:cpus=LIST[,sched=NAME]..." },
+        { "a", "not NAME:cpus=LIST[,sched=NAME]..." },
+        { "cpus=node:1", "not NAME:cpus=LIST[,sched=NAME]..." },
+        { ":cpus=1", "the name has 1 to 31 characters" },
+        { "12345678901234567890123456789012:cpus=1", "the name has 1 to 31 characters" },
+        { "Pool-1:cpus=1", "names with Pool- are given by number" },
+        { "a:", "cpus= is missing" },
+        { "a:sched=null", "cpus= is missing" },
+        { "a:cpus=", "cpus= is missing" },
+        { "a:4-7", "unknown option '4-7'" },
+        { "a:cpus=1,weight=3", "unknown option 'weight'" },
+        { "a:cpus=1,tslice_ms=0", "option 'tslice_ms': '0' is not a number from 1 to 1000" },
+        { "a:cpus=1,ratelimit_us=50",
+          "option 'ratelimit_us': '50': neither 0 nor a number from 100 to 500000" },
+        { "a:cpus=1,sched=averyveryverylongname",
+          "option 'sched': 'averyveryverylongname...' is longer than 15 characters" },
+    };
+    char text[400] = "a:cpus=";
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+        assert_int_equal(parse_pool(rows[i].text), 1);
+        assert_int_equal(nr_reported, 1);
+        assert_string_equal(reported, rows[i].report);
+    }
+    memset(text + 7, '1', sizeof(text) - 8);
+    assert_int_equal(parse_pool(text), 1);
+    assert_string_equal(reported, "it is too long");
+    assert_int_equal(parse_pool("a:cpus=1,x=1,y=2"), 2); /* a line for each mistake */
+    assert_int_equal(nr_reported, 2);
 }
 
 /* Boot modules */
@@ -327,6 +431,10 @@ int main(void)
         cmocka_unit_test(dom0_memory),
         cmocka_unit_test(console_ring),
         cmocka_unit_test(dom0_vcpus),
+        cmocka_unit_test(dom0_nodes),
+        cmocka_unit_test(threads),
+        cmocka_unit_test(pools),
+        cmocka_unit_test(pools_bad),
         cmocka_unit_test(serial),
         cmocka_unit_test(consoles),
         cmocka_unit_test(log_levels),

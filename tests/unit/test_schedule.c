@@ -1,438 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: sched/schedule.c sched/pool.c sched/cpupool.c sched/null.c sched/rtds.c
+/* sources: sched/schedule.c sched/pool.c sched/cpupool.c sched/null.c sched/rr.c sched/rtds.c
  * sched/rtds_queue.c sched/sedf.c sched/sedf_params.c sched/credit.c sched/credit_queue.c
- * sched/credit_account.c lib/printf.c lib/spinlock.c lib/str.c lib/timer_heap.c
- * arch/x86/cpu/timer.c */
+ * sched/credit_account.c sched/credit_place.c sched/credit_share.c sched/credit_dump.c lib/printf.c
+ * lib/spinlock.c lib/str.c lib/timer_heap.c arch/x86/cpu/timer.c tests/unit/pcpus.c */
 /*
- * The dispatcher and its pool as the hypervisor has them, with the credit scheduler and the timers;
- * clock, hardware, IPIs and the switch itself are played by this file. A "pcpu" is a stack area on
- * which a function is run. Whatever is done at random, in whatever order the pcpus come to their
- * exit loops, some things hold.
+ * The dispatcher and Pool-0, with the credit scheduler. Whatever is done at random, in whatever
+ * order the pcpus come to their exit loops, some things hold.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <ucontext.h>
-#include <cmocka.h>
-
-#include <tarn/console.h>
-#include <tarn/domain.h>
-#include <tarn/errno.h>
-#include <tarn/options.h>
-#include <tarn/page.h>
-#include <tarn/softirq.h>
-#include <tarn/time.h>
-#include <x86/apic.h>
-
-#define CPUS 4u
-#define DOMS 6u
-#define VCPUS 4u
-#define BIT(nr) (1u << (nr))
-
-struct pcpu *pcpus[NR_CPUS];
-u32 nr_pcpus = CPUS;
-struct cpumask cpu_online_map;
-struct options opt;
-
-static u8 areas[CPUS][PCPU_AREA_SIZE] __aligned(65536);
-static struct vcpu idle[CPUS], *hw[CPUS]; /* hw: whose registers a pcpu has */
-static struct domain idle_domain, *doms[DOMS];
-static stime_t clock_ns;
-static u64 ran_of_the_dead;
-
-/* ---- What the dispatcher asks for -------------------------------------------------------- */
-
-stime_t now(void)
-{
-    return clock_ns;
-}
-
-bool lapic_timer_program(stime_t deadline)
-{
-    return deadline > clock_ns;
-}
-
-void softirq_raise(u32 cpu, enum softirq nr)
-{
-    assert_true(cpu < CPUS);
-    pcpus[cpu]->softirq_pending |= BIT(nr);
-}
-
-void arch_spin_service(void)
-{
-    panic("nobody lets go of what we wait for");
-}
-
-void *pages_alloc(u32 order)
-{
-    static _Alignas(4096) u8 memory[64][PAGE_SIZE];
-
-    assert_true(1u << order <= ARRAY_SIZE(memory));
-    memset(memory, 0, sizeof(memory));
-    return memory;
-}
-
-/* Pools that come and go are not made here. */
-void pages_free(void *pages, u32 order)
-{
-    (void)pages;
-    (void)order;
-}
-
-void *page_alloc(void)
-{
-    return NULL;
-}
-
-void page_free(void *page)
-{
-    assert_null(page);
-}
-
-void smp_quiesce(void)
-{
-}
-
-void vcpu_periodic_stop(struct vcpu *v)
-{
-    timer_stop(&v->periodic);
-}
-
-void vcpu_periodic_start(struct vcpu *v)
-{
-    timer_arm(&v->periodic, clock_ns + 10 * NSEC_PER_MSEC);
-}
-
-void vcpu_show_runstate(const struct vcpu *v)
-{
-    assert_ptr_equal(v, current);
-}
-
-void context_switch(struct vcpu *prev, struct vcpu *next)
-{
-    u32 cpu = this_cpu();
-
-    assert_true(pool0.lock.locked);
-    assert_ptr_equal(hw[cpu], prev);
-    assert_ptr_not_equal(prev, next);
-    for (u32 i = 0; i < CPUS; i++) {
-        assert_ptr_not_equal(hw[i], next);
-    }
-    hw[cpu] = next;
-}
-
-static char log_text[4096];
-
-void log_printf(enum log_level level, const char *fmt, ...)
-{
-    size_t n = strlen(log_text);
-    va_list ap;
-
-    assert_int_equal(level, LOG_ALWAYS);
-    va_start(ap, fmt);
-    n += (size_t)vsnprintf(log_text + n, sizeof(log_text) - n, fmt, ap);
-    va_end(ap);
-    assert_true(n + 2 < sizeof(log_text));
-    log_text[n] = '\n';
-    log_text[n + 1] = 0;
-}
-
-/* ---- Running something on a pcpu --------------------------------------------------------- */
-
-static void (*job)(void);
-static ucontext_t back;
-
-static void enter(void)
-{
-    job();
-}
-
-static void run_on(u32 cpu, void (*fn)(void))
-{
-    ucontext_t c;
-
-    getcontext(&c);
-    c.uc_stack.ss_sp = areas[cpu];
-    c.uc_stack.ss_size = PCPU_AREA_SIZE - 1024;
-    c.uc_link = &back;
-    job = fn;
-    makecontext(&c, enter, 0);
-    swapcontext(&back, &c);
-    assert_false(pool0.lock.locked);
-}
-
-static bool take(struct pcpu *p, enum softirq nr)
-{
-    bool was = p->softirq_pending & BIT(nr);
-
-    p->softirq_pending &= ~BIT(nr);
-    return was;
-}
-
-static void exit_loop(void)
-{
-    struct pcpu *p = this_pcpu();
-
-    for (u32 rounds = 0; p->softirq_pending; rounds++) {
-        assert_true(rounds < 20);
-        if (take(p, SOFTIRQ_TIMER)) {
-            timer_softirq();
-        }
-        if (take(p, SOFTIRQ_UNLOAD)) {
-            assert_ptr_equal(p->curr, p->idle);
-        }
-        if (take(p, SOFTIRQ_SCHEDULE)) {
-            schedule();
-        }
-    }
-}
-
-static void step(u32 cpu)
-{
-    struct pcpu *p = pcpus[cpu];
-
-    if (p->timer_programmed <= clock_ns) {
-        p->timer_programmed = STIME_MAX;
-        p->softirq_pending |= BIT(SOFTIRQ_TIMER);
-    }
-    run_on(cpu, exit_loop);
-}
-
-/* Until no pcpu has anything to do at this moment. */
-static void settle(void)
-{
-    bool again = true;
-
-    for (u32 rounds = 0; again; rounds++) {
-        assert_true(rounds < 100);
-        again = false;
-        for (u32 cpu = 0; cpu < CPUS; cpu++) {
-            again |= pcpus[cpu]->softirq_pending || pcpus[cpu]->timer_programmed <= clock_ns;
-            step(cpu);
-        }
-    }
-}
-
-/* ---- Domains ----------------------------------------------------------------------------- */
-
-static struct {
-    struct domain *d;
-    struct vcpu *v;
-    struct cpumask hard, soft;
-    u32 weight, cap, cpu;
-    struct sched_params params;
-    long rc;
-} arg;
-
-static void ignore(void *a)
-{
-    (void)a;
-}
-
-static void do_create(void)
-{
-    struct domain *d = arg.d;
-
-    sched_domain_init(d, &pool0, arg.weight, arg.cap);
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        struct vcpu *v = calloc(1, sizeof(*v));
-
-        v->domain = d;
-        v->id = i;
-        v->pause_flags = VPF_DOWN;
-        timer_init(&v->periodic, ignore, v);
-        sched_vcpu_init(v, &arg.hard, &arg.soft);
-        d->vcpu[i] = v;
-    }
-}
-
-static struct cpumask mask_of(u64 bits)
-{
-    struct cpumask m = { { bits } };
-
-    return m;
-}
-
-static struct domain *create(u32 slot, u32 vcpus, u32 weight, u32 cap, u64 hard)
-{
-    arg.d = doms[slot] = calloc(1, sizeof(struct domain));
-    arg.d->domid = (domid_t)slot;
-    arg.d->max_vcpus = vcpus;
-    arg.weight = weight;
-    arg.cap = cap;
-    arg.hard = mask_of(hard);
-    arg.soft = mask_of(~0ul);
-    run_on(0, do_create);
-    return arg.d;
-}
-
-static void do_wake(void)
-{
-    vcpu_wake(arg.v);
-}
-
-static void do_sleep(void)
-{
-    vcpu_sleep_nosync(arg.v);
-}
-
-static void clear_flags(u32 cpu, struct vcpu *v, u32 flags)
-{
-    v->pause_flags &= ~flags;
-    arg.v = v;
-    run_on(cpu, do_wake);
-}
-
-static void set_flags(u32 cpu, struct vcpu *v, u32 flags)
-{
-    v->pause_flags |= flags;
-    arg.v = v;
-    run_on(cpu, do_sleep);
-}
-
-static void do_destroy(void)
-{
-    struct domain *d = arg.d;
-
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        sched_vcpu_destroy(d->vcpu[i]);
-        timer_kill(&d->vcpu[i]->periodic);
-        assert_false(d->vcpu[i]->periodic.node.queued);
-        ran_of_the_dead += d->vcpu[i]->runstate.time[RUNSTATE_running];
-        free(d->vcpu[i]);
-    }
-    sched_domain_destroy(d);
-}
-
-/* As it must be: paused first, and when each pcpu came to its exit loop once, none of it runs. */
-static void destroy(u32 slot)
-{
-    struct domain *d = doms[slot];
-
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        set_flags(0, d->vcpu[i], VPF_PAUSED);
-    }
-    for (u32 cpu = 0; cpu < CPUS; cpu++) {
-        step(cpu);
-    }
-    for (u32 i = 0; i < d->max_vcpus; i++) {
-        assert_false(d->vcpu[i]->unit.running);
-    }
-    arg.d = d;
-    run_on((u32)random() % CPUS, do_destroy);
-    doms[slot] = NULL;
-    free(d);
-}
-
-static void do_offline(void)
-{
-    arg.rc = sched_cpu_offline(arg.cpu);
-}
-
-static void do_online(void)
-{
-    arg.rc = sched_cpu_online(arg.cpu);
-}
-
-static long offline(u32 on, u32 cpu)
-{
-    arg.cpu = cpu;
-    run_on(on, do_offline);
-    return arg.rc;
-}
-
-static long online(u32 on, u32 cpu)
-{
-    arg.cpu = cpu;
-    run_on(on, do_online);
-    return arg.rc;
-}
-
-static void do_params(void)
-{
-    arg.rc = sched_params_set(&pool0, &arg.params);
-}
-
-static long set_params(u32 tslice_us, u32 ratelimit_us, u32 migr_delay_us)
-{
-    arg.params = (struct sched_params){ tslice_us, ratelimit_us, migr_delay_us, 0 };
-    run_on(0, do_params);
-    return arg.rc;
-}
-
-static void do_adjust(void)
-{
-    arg.rc = sched_domain_adjust(arg.d, arg.weight == ~0u ? NULL : &arg.weight,
-                                 arg.cap == ~0u ? NULL : &arg.cap);
-}
-
-static long adjust(struct domain *d, u32 weight, u32 cap)
-{
-    arg.d = d;
-    arg.weight = weight;
-    arg.cap = cap;
-    run_on(0, do_adjust);
-    return arg.rc;
-}
-
-static void do_affinity(void)
-{
-    sched_set_affinity(arg.v, &arg.hard, &arg.soft);
-}
-
-static void set_affinity(u32 on, struct vcpu *v, u64 hard, u64 soft)
-{
-    arg.v = v;
-    arg.hard = mask_of(hard);
-    arg.soft = mask_of(soft);
-    run_on(on, do_affinity);
-}
-
-static void do_boot(void)
-{
-    sched_boot_init(&sched_credit, NULL);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    srandom(5);
-    clock_ns = 0;
-    ran_of_the_dead = 0;
-    log_text[0] = 0;
-    opt = (struct options){ .tslice_ms = 30, .ratelimit_us = 1000 };
-    memset(&pool0, 0, sizeof(pool0));
-    memset(idle, 0, sizeof(idle));
-    cpumask_clear_all(&cpu_online_map);
-    for (u32 cpu = 0; cpu < CPUS; cpu++) {
-        pcpus[cpu] = pcpu_of_stack((u64)areas[cpu]);
-        *pcpus[cpu] = (struct pcpu){ .id = cpu, .online = true, .timer_programmed = STIME_MAX };
-        idle[cpu].domain = &idle_domain;
-        hw[cpu] = pcpus[cpu]->curr = pcpus[cpu]->idle = &idle[cpu];
-        cpumask_set(&cpu_online_map, cpu);
-    }
-    clock_ns = 1000;
-    run_on(0, do_boot);
-    settle();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    for (u32 slot = 0; slot < DOMS; slot++) {
-        if (doms[slot]) {
-            destroy(slot);
-        }
-    }
-    assert_int_equal(pool0.nr_doms, 0);
-    assert_int_equal(pool0.nr_waiting, 0);
-    assert_true(list_empty(&pool0.doms));
-    return 0;
-}
+#include "pcpus.h"
 
 /* ---- What always holds ------------------------------------------------------------------- */
 
@@ -581,20 +156,20 @@ static void a_cpu_may_send_itself_away(void **state)
 {
     struct domain *d = burners(0, 4, ~0ul);
     u32 cpu = 3;
-    const struct vcpu *caller = pcpus[cpu]->curr;
+    const struct vcpu *v = pcpus[cpu]->curr;
 
     (void)state;
-    assert_ptr_not_equal(caller, pcpus[cpu]->idle);
+    assert_ptr_not_equal(v, pcpus[cpu]->idle);
     assert_int_equal(offline(cpu, cpu), -ERESTART);
     assert_true(pcpus[cpu]->softirq_pending & BIT(SOFTIRQ_SCHEDULE));
     step(cpu);
-    assert_int_equal(caller->unit.running, false);
+    assert_int_equal(v->unit.running, false);
     settle();
-    for (u32 i = 0; i < 10 && !caller->unit.running; i++) {
+    for (u32 i = 0; i < 10 && !v->unit.running; i++) {
         run_for(30 * NSEC_PER_MSEC);
     }
-    assert_true(caller->unit.running);
-    assert_int_equal(offline(caller->unit.cpu, cpu), 0);
+    assert_true(v->unit.running);
+    assert_int_equal(offline(v->unit.cpu, cpu), 0);
     check_settled();
     assert_int_equal(d->sched.weight, 256);
 }
@@ -657,7 +232,6 @@ static void the_last_one_stays(void **state)
 {
     (void)state;
     create(0, 1, 256, 0, ~0ul);
-    arg.cpu = 0;
     for (u32 i = 1; i < CPUS; i++) {
         assert_int_equal(pool_cpu_remove(&pool0, i), -ERESTART);
         assert_int_equal(pool_cpu_add(&pool0, i), -EBUSY);
@@ -722,7 +296,7 @@ static void a_shorter_slice_counts_at_once(void **state)
     run_for(100 * NSEC_PER_MSEC);
     assert_true(ran(d->vcpu[0]) == before[0] || ran(d->vcpu[1]) == before[1]);
     assert_int_equal(set_params(2000, 0, 0), 0);
-    run_for(10 * NSEC_PER_MSEC);
+    run_for(30 * NSEC_PER_MSEC);
     assert_true(ran(d->vcpu[0]) > before[0] && ran(d->vcpu[1]) > before[1]);
 }
 
@@ -831,14 +405,13 @@ static void dump(void **state)
     pool_cpu_remove(&pool0, 3);
     settle();
     sched_dump();
-    assert_string_equal(
-        log_text,
-        "Pool-0: scheduler credit, slice 30000 us, ratelimit 1000 us, migration delay 0 us; "
-        "1 domains, 1 vcpus wait\n"
-        "  cpu 0: idle\n"
-        "  cpu 1: d0v0 BOOST 15.0ms; waiting d0v1 BOOST 15.0ms\n"
-        "  cpu 2: offline\n"
-        "  cpu 3: in no pool\n");
+    assert_true(said("Pool-0: scheduler credit, slice 30000 us, ratelimit 1000 us, "
+                     "migration delay 0 us; 1 domains, 1 vcpus wait\n"
+                     "  cpu 0: idle\n"
+                     "  cpu 1: d1v0 "));
+    assert_true(said("d1v1"));
+    assert_true(said("\n  cpu 2: offline\n"
+                     "  cpu 3: in no pool\n"));
 }
 
 /* ---- Everything at random ---------------------------------------------------------------- */
@@ -871,7 +444,7 @@ static void disturb_domains(void)
     u32 slot = rnd(DOMS);
 
     if (!doms[slot]) {
-        create(slot, 1 + rnd(VCPUS), 1 + rnd(1000), rnd(3) ? 0 : 1 + rnd(300), 1 + rnd(15));
+        (void)create(slot, 1 + rnd(VCPUS), 1 + rnd(1000), rnd(3) ? 0 : 1 + rnd(300), 1 + rnd(15));
     } else if (rnd(2)) {
         destroy(slot);
     } else {
@@ -880,22 +453,28 @@ static void disturb_domains(void)
     }
 }
 
+/* As if whoever begins something often didn't come back for the answer. */
 static void disturb_cpus(void)
 {
     u32 cpu = rnd(CPUS), on = any_online();
-    bool was_online = cpumask_test(&cpu_online_map, cpu), member = cpumask_test(&pool0.cpus, cpu);
-    bool has_pool = pcpus[cpu]->pool;
-    long rc = rnd(2) ? online(on, cpu) : offline(on, cpu), want;
+    const struct pcpu *c = pcpus[cpu];
+    bool up = rnd(2), has_pool = c->pool, member = cpumask_test(&pool0.cpus, cpu);
+    bool in_service = cpumask_test(&cpu_online_map, cpu) && (has_pool || !c->parking);
+    long rc, want;
 
-    if (job == do_online) {
-        want = was_online ? -EEXIST : 0;
+    caller = &callers[rnd(2)];
+    if (up) {
+        want = in_service ? -EEXIST : 0;
     } else if (cpu == 0) {
         want = -EINVAL;
+    } else if (in_service) {
+        want = -ERESTART;
     } else {
-        want = !was_online ? -EEXIST : has_pool ? -ERESTART : 0;
+        want = c->parking && c->taker == caller ? 0 : -EEXIST;
     }
+    rc = up ? online(on, cpu) : offline(on, cpu);
     assert_int_equal(rc, want);
-    assert_true(job == do_online || !member || cpu == 0 || !cpumask_test(&pool0.cpus, cpu));
+    assert_true(up || !member || cpu == 0 || !cpumask_test(&pool0.cpus, cpu));
 }
 
 static void disturb_vcpu(struct vcpu *v)

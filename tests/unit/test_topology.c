@@ -256,6 +256,25 @@ static void absurd_layouts(void **state)
     assert_cpu(3, 0xffffffff, 3, 0, 0);
 }
 
+static void one_thread_a_core(void **state)
+{
+    static const u32 ids[] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+
+    (void)state;
+    assert_int_equal(build(1, 1, 5, ids, 8), 0);
+    topology_drop_threads(&t);
+    assert_int_equal(t.nr_cpus, 4);
+    assert_int_equal(t.nr_sockets, 2);
+    assert_int_equal(t.cores_per_socket, 2);
+    assert_int_equal(t.threads_per_core, 1);
+    assert_cpu(0, 5, 0, 0, 0); /* the boot CPU stays */
+    assert_cpu(1, 6, 0, 1, 0);
+    assert_cpu(2, 0, 1, 0, 0);
+    assert_cpu(3, 2, 1, 1, 0);
+    topology_drop_threads(&t);
+    assert_int_equal(t.nr_cpus, 4);
+}
+
 static void report_may_be_null(void **state)
 {
     static const u32 ids[] = { 0, 0 };
@@ -282,6 +301,7 @@ int main(void)
         cmocka_unit_test(too_many_are_left_out_from_the_end),
         cmocka_unit_test(large_ids),
         cmocka_unit_test(absurd_layouts),
+        cmocka_unit_test(one_thread_a_core),
         cmocka_unit_test(report_may_be_null),
     };
 

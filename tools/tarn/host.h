@@ -140,6 +140,7 @@ int cmd_put(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_log(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_down(int argc, char **argv);
 void usage_die(const char *command) __attribute__((noreturn));

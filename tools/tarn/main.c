@@ -26,6 +26,10 @@ static const struct command commands[] = {
     { "create", "FILE [KEY=VALUE...]", "make a domain of a domain file of the host", cmd_create },
     { "put", "FILE [NAME]", "bring a file to the control domain", cmd_put },
     { "console", "DOMAIN", "attach to a domain's console; ^] leaves", cmd_console },
+    { "trace",
+      "start [-e EVENTS] [-c CPUS] [-S PAGES] [-M MIB] | stop | status | clear |\n"
+      "               save FILE",
+      "what the hypervisor does and when, in a file for xenalyze", cmd_trace },
     { "log", "[-f]", "what was printed on the serial console", cmd_log },
     { "status", "", "machines, and whether they answer", cmd_status },
     { "list-machines", "", "the same", cmd_status },

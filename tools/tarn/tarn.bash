@@ -8,7 +8,7 @@ _tarn_machines() {
 
 _tarn() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='up xl create put console log status list-machines down help'
+    local commands='up xl create put console trace log status list-machines down help'
     local xl='list vcpu-list info create destroy pause unpause shutdown reboot vcpu-pin vcpu-set
         sched-credit dmesg debug-keys top uptime domid domname rename help'
     COMPREPLY=()
@@ -41,6 +41,16 @@ _tarn() {
             --no-kvm --wait' -- "$cur")
         ;;
     xl) ((COMP_CWORD != i + 1)) || mapfile -t COMPREPLY < <(compgen -W "$xl" -- "$cur") ;;
+    trace)
+        if ((COMP_CWORD == i + 1)); then
+            mapfile -t COMPREPLY < <(compgen -W 'start stop status clear save' -- "$cur")
+        elif [ "${COMP_WORDS[i + 1]}" = start ]; then
+            mapfile -t COMPREPLY < <(compgen -W '-e -c -S -M' -- "$cur")
+        else
+            compopt -o filenames
+            mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+        fi
+        ;;
     log) mapfile -t COMPREPLY < <(compgen -W '-f' -- "$cur") ;;
     console) mapfile -t COMPREPLY < <(compgen -W 'Domain-0' -- "$cur") ;;
     put | create)

@@ -3,17 +3,17 @@
 ; Power-on: the boot loader enters here in 32-bit protected mode, paging off. We build page tables that
 ; hold until paging_init() makes the real ones, switch to long mode and call boot_main(magic, info).
 ;
-; Boot tables: the first 4 GiB identity mapped, at the image's address and at the direct map.
+; Boot tables: the first 4 GiB identity mapped, at the image's address and at the direct map; only the first
+; GiB where the CPU has no pages of 1 GiB. boot_mapped says which.
 
 default rel
 
 MB1_MAGIC    equ 0x1badb002
 MB1_FLAGS    equ 0x00000003              ; page-aligned modules, memory map
 MB2_MAGIC    equ 0xe85250d6
-STACK_SIZE   equ 4096
 
-extern IMAGE_OFFSET                     ; linker.ld
-extern boot_main, __bss_start, __bss_end, __stack_chk_guard
+extern IMAGE_OFFSET, __boot_phys_stack_end, __boot_stack_end ; linker.ld
+extern boot_main, boot_mapped, __bss_start, __bss_end, __stack_chk_guard
 
 section .boot.header progbits alloc noexec nowrite align=8
         align 8
@@ -39,9 +39,9 @@ global boot_entry32
 boot_entry32:
         cli
         cld
-        mov     esp, boot_stack_top
+        mov     esp, __boot_phys_stack_end
         mov     ebp, eax                ; kept: magic
-        mov     edi, ebx                ; kept: information
+        mov     edi, ebx                ; kept: information (cpuid takes ebx)
 
         mov     eax, 0x80000000         ; is there long mode?
         cpuid
@@ -51,30 +51,28 @@ boot_entry32:
         cpuid
         bt      edx, 29
         jnc     .no_long_mode
-        mov     esi, edx                ; kept: features (bit 20: NX)
+        mov     esi, edx                ; kept: features (bit 20: NX, bit 26: pages of 1 GiB)
 
-        mov     ebx, edi
-        mov     edi, boot_l2            ; 2048 entries of 2 MiB: 4 GiB
+        mov     eax, 0xe3               ; present, writable, accessed, dirty, large
         xor     ecx, ecx
-.l2:    mov     eax, ecx
-        shl     eax, 21
-        or      eax, 0xe3               ; present, writable, accessed, dirty, large
-        mov     [edi + ecx * 8], eax
-        mov     edx, ecx
-        shr     edx, 11
-        mov     [edi + ecx * 8 + 4], edx
+.l2:    mov     [boot_l2 + ecx * 8], eax
+        add     eax, 1 << 21
         inc     ecx
-        cmp     ecx, 2048
+        cmp     ecx, 512
         jb      .l2
+        mov     eax, boot_l2 + 0x63
+        mov     [boot_l3], eax
+        bt      esi, 26
+        jnc     .image
+        mov     eax, 0xe3
         xor     ecx, ecx
-.l3:    mov     eax, ecx
-        shl     eax, 12
-        add     eax, boot_l2 + 0x63
-        mov     [boot_l3 + ecx * 8], eax
+.l3:    mov     [boot_l3 + ecx * 8], eax
+        add     eax, 1 << 30
         inc     ecx
         cmp     ecx, 4
         jb      .l3
-        mov     dword [boot_l3 + 320 * 8], boot_l2 + 0x63 ; the image's: one table serves all three
+        mov     eax, 0xe3
+.image: mov     [boot_l3 + 320 * 8], eax ; one L3 serves all three
         mov     dword [boot_l4], boot_l3 + 0x63
         mov     dword [boot_l4 + 261 * 8], boot_l3 + 0x63
         mov     dword [boot_l4 + 262 * 8], boot_l3 + 0x63
@@ -116,7 +114,7 @@ boot_entry64:
         mov     fs, eax
         mov     gs, eax
         mov     rax, boot_high
-        jmp     rax
+        jmp     rax                     ; edi, esi, ebp as above
 
 section .boot.data progbits alloc noexec write align=8
 boot_gdt:
@@ -132,16 +130,19 @@ no_long_mode_text:
 section .boot.bss nobits alloc noexec write align=4096
 boot_l4:        resb 4096
 boot_l3:        resb 4096
-boot_l2:        resb 4 * 4096
-boot_stack:     resb STACK_SIZE
-boot_stack_top:
+boot_l2:        resb 4096
 
 ; From here on at the image's own address.
 section .text
 boot_high:
-        mov     rsp, IMAGE_OFFSET
-        add     rsp, boot_stack_top
-        mov     r12d, ebx
+        mov     rsp, __boot_stack_end
+        mov     eax, 1 << 30
+        bt      esi, 26
+        jnc     .mapped
+        shl     rax, 2
+.mapped:
+        mov     [boot_mapped], rax
+        mov     esi, edi
         rdtsc                           ; a canary that differs from boot to boot
         shl     rdx, 32
         or      rax, rdx
@@ -150,7 +151,6 @@ boot_high:
         shl     rax, 8                  ; its lowest byte is 0: it ends a string
         mov     [__stack_chk_guard], rax
         mov     edi, ebp
-        mov     esi, r12d
         xor     ebp, ebp
         call    boot_main
         ud2

@@ -7,6 +7,7 @@
 #include <tarn/boot_info.h>
 #include <tarn/console.h>
 #include <tarn/domain.h>
+#include <tarn/numa.h>
 #include <tarn/options.h>
 #include <tarn/page.h>
 #include <x86/domains.h>
@@ -84,21 +85,66 @@ static void give_up(struct domain *d)
     domain_put(d);
 }
 
+/* The CPUs that dom0 is made for: Pool-0's, those of its nodes. */
+static struct cpumask dom0_cpus(void)
+{
+    struct cpumask cpus = pool0.cpus;
+
+    cpumask_for_each(cpu, &pool0.cpus) {
+        if (opt.dom0_nodes && !(opt.dom0_nodes >> pool0.topology->cpu[cpu].node & 1)) {
+            cpumask_clear(&cpus, cpu);
+        }
+    }
+    return cpus;
+}
+
+/* dom0_nodes= as the machine is; when nothing is left it doesn't count. */
+static void check_dom0_nodes(void)
+{
+    u64 known = ~0UL >> (NR_NODES - numa->nr_nodes);
+    struct cpumask cpus;
+
+    if (opt.dom0_nodes & ~known) {
+        log_warning("option 'dom0_nodes': the last node is %u", numa->nr_nodes - 1);
+        opt.dom0_nodes &= known;
+    }
+    cpus = dom0_cpus();
+    if (cpumask_empty(&cpus)) {
+        log_warning("option 'dom0_nodes': no cpu of Pool-0 is there");
+        opt.dom0_nodes = 0;
+    }
+}
+
+/* vcpu n on the nth of its CPUs, and from the first on again when there are more. */
+static void pin_dom0(struct domain *d, const struct cpumask *cpus, const struct cpumask *soft)
+{
+    u32 cpu = cpumask_first(cpus);
+
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        struct cpumask one;
+
+        cpumask_clear_all(&one);
+        cpumask_set(&one, cpu);
+        sched_set_affinity(d->vcpu[i], &one, soft);
+        cpu = cpumask_next(cpus, cpu + 1);
+        cpu = cpu < NR_CPUS ? cpu : cpumask_first(cpus);
+    }
+}
+
 static void set_affinity(struct domain *d, const struct plan *p)
 {
-    struct cpumask all;
+    const struct cpumask *hard = &p->o.cpus, *soft = &p->o.cpus_soft;
+    struct cpumask cpus = dom0_cpus();
 
-    cpumask_set_all(&all);
+    if (p->dom0 && opt.dom0_vcpus_pin) {
+        pin_dom0(d, &cpus, soft);
+        return;
+    }
+    if (p->dom0 && opt.dom0_nodes) {
+        *(opt.dom0_relaxed ? &soft : &hard) = &cpus;
+    }
     for (u32 i = 0; i < d->max_vcpus; i++) {
-        if (p->dom0 && opt.dom0_vcpus_pin) {
-            struct cpumask one;
-
-            cpumask_clear_all(&one);
-            cpumask_set(&one, i % NR_CPUS);
-            sched_set_affinity(d->vcpu[i], &one, &all);
-        } else {
-            sched_set_affinity(d->vcpu[i], &p->o.cpus, &p->o.cpus_soft);
-        }
+        sched_set_affinity(d->vcpu[i], hard, soft);
     }
 }
 
@@ -112,6 +158,32 @@ static bool name_is_taken(const char *name)
     return false;
 }
 
+/* In its pool; NULL: that was reported. */
+static struct domain *create(domid_t domid, const struct plan *p)
+{
+    struct sched_pool *pool = pool_get_by_name(p->o.pool);
+    struct domain *d = NULL;
+    int rc;
+
+    if (name_is_taken(p->o.name)) {
+        log_error("domain %u (%s) refused: there is a domain of that name", domid, p->o.name);
+    } else if (!pool) {
+        log_error("domain %u (%s) refused: there is no pool '%s'", domid, p->o.name, p->o.pool);
+    } else if (!cpumask_intersects(&p->o.cpus, &pool->cpus)) {
+        log_error("domain %u (%s) refused: cpus= names no cpu of %s", domid, p->o.name, pool->name);
+    } else {
+        d = domain_create(domid, p->o.name, p->o.vcpus, pool, p->o.weight, p->o.cap, &rc);
+        if (!d) {
+            log_error("domain %u (%s) refused: error %d while it was created", domid, p->o.name,
+                      -rc);
+        }
+    }
+    if (pool) {
+        pool_put(pool);
+    }
+    return d;
+}
+
 static void make_domain(domid_t domid, const struct plan *p)
 {
     struct build_image img = {
@@ -123,23 +195,9 @@ static void make_domain(domid_t domid, const struct plan *p)
     };
     struct domain *d;
     const char *why;
-    int rc;
 
-    if (name_is_taken(p->o.name)) {
-        log_error("domain %u (%s) refused: there is a domain of that name", domid, p->o.name);
-        return;
-    }
-    if (strcmp(p->o.pool, pool0.name) != 0) {
-        log_error("domain %u (%s) refused: there is no pool '%s'", domid, p->o.name, p->o.pool);
-        return;
-    }
-    if (!cpumask_intersects(&p->o.cpus, &pool0.cpus)) {
-        log_error("domain %u (%s) refused: cpus= names no cpu of Pool-0", domid, p->o.name);
-        return;
-    }
-    d = domain_create(domid, p->o.name, p->o.vcpus, &pool0, p->o.weight, p->o.cap, &rc);
+    d = create(domid, p);
     if (!d) {
-        log_error("domain %u (%s) refused: error %d while it was created", domid, p->o.name, -rc);
         return;
     }
     d->privileged = p->dom0;
@@ -171,22 +229,26 @@ static u64 rest_of_memory(const struct plan *plans, u32 n)
 
 static void plan_dom0(struct plan *p, const struct boot_info *bi)
 {
-    u32 online = cpumask_weight(&pool0.cpus);
+    struct cpumask cpus;
+    u32 vcpus;
+
+    check_dom0_nodes();
+    cpus = dom0_cpus();
+    vcpus = MAX(cpumask_weight(&cpus), opt.dom0_min_vcpus);
 
     module_options_parse("", &p->o, NULL, NULL);
     str_copy(p->o.name, "Domain-0", sizeof(p->o.name));
     p->dom0 = true;
     p->kernel = &bi->module[0];
     p->args = boot_info_args(bi, p->kernel->string);
-    p->o.vcpus = MIN(opt.dom0_max_vcpus ? opt.dom0_max_vcpus : online, (u32)MAX_VCPUS);
+    p->o.vcpus = MIN(vcpus, opt.dom0_max_vcpus ? opt.dom0_max_vcpus : (u32)MAX_VCPUS);
 }
 
-static bool is_domain(const struct boot_info *bi, const struct boot_module *m)
+/* `scratch` is overwritten. */
+static bool is_domain(const struct boot_info *bi, u32 module, struct plan *scratch)
 {
-    static struct module_options o;
-
-    module_options_parse(boot_info_args(bi, m->string), &o, NULL, NULL);
-    return o.name[0] != 0;
+    module_options_parse(boot_info_args(bi, bi->module[module].string), &scratch->o, NULL, NULL);
+    return scratch->o.name[0] != 0;
 }
 
 /* Fill plans with the domains that the modules are; returns how many. plans[0] is dom0 if there is
@@ -198,7 +260,7 @@ static u32 plan_domains(const struct boot_info *bi, struct plan *plans)
     if (!opt.no_dom0 && bi->nr_modules) {
         plan_dom0(&plans[n], bi);
         i++;
-        if (i < bi->nr_modules && !is_domain(bi, &bi->module[i])) {
+        if (i < bi->nr_modules && !is_domain(bi, i, &plans[n + 1])) {
             plans[n].initrd = &bi->module[i++];
         }
         n++;
@@ -206,7 +268,7 @@ static u32 plan_domains(const struct boot_info *bi, struct plan *plans)
     for (; i < bi->nr_modules; i++) {
         struct plan *p = &plans[n];
 
-        if (!is_domain(bi, &bi->module[i])) {
+        if (!is_domain(bi, i, p)) {
             continue; /* perhaps somebody's ramdisk= */
         }
         p->kernel = &bi->module[i];

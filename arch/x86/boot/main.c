@@ -4,6 +4,7 @@
 #include <tarn/console.h>
 #include <tarn/domain.h>
 #include <tarn/options.h>
+#include <tarn/trace.h>
 #include <tarn/page.h>
 #include <tarn/softirq.h>
 #include <tarn/time.h>
@@ -25,9 +26,10 @@
 u64 __stack_chk_guard; /* the canary; boot.asm draws it, constant from then on */
 
 struct boot_info boot_info; /* what the loader said; does not change after boot */
-static struct acpi_info acpi;
-static struct topology topology;
-static struct domain idle_domain = { .domid = DOMID_IDLE, .name = "idle" };
+/* These from the heap, as the image is small. */
+static struct acpi_info *acpi; /* NULL once its readers are done */
+static struct topology *topology;
+static struct domain *idle_domain;
 
 /* gcc's stack protector calls this when a canary was overwritten. */
 __noreturn void __stack_chk_fail(void);
@@ -49,7 +51,7 @@ static void report_option(void *arg, const char *text)
 
 static const void *boot_phys(paddr_t pa)
 {
-    return phys_to_virt(pa);
+    return pa < boot_mapped ? phys_to_virt(pa) : NULL;
 }
 
 static void console_start(void)
@@ -72,7 +74,36 @@ static void read_boot_info(u32 magic, paddr_t addr)
     options_parse(boot_info_args(&boot_info, boot_info.cmdline), NULL, NULL);
     console_start();
     options_parse(boot_info_args(&boot_info, boot_info.cmdline), report_option, NULL);
-    str_copy(boot_cmdline, boot_info_args(&boot_info, boot_info.cmdline), sizeof(boot_cmdline));
+}
+
+static u32 order_of(size_t size)
+{
+    u32 order = 0;
+
+    while (PAGE_SIZE << order < size) {
+        order++;
+    }
+    return order;
+}
+
+static void *from_heap(size_t size)
+{
+    void *p = pages_alloc(order_of(size));
+
+    if (!p) {
+        panic("no memory to boot");
+    }
+    return p;
+}
+
+static void make_tables(void)
+{
+    boot_cmdline = boot_info_args(&boot_info, boot_info.cmdline);
+    acpi = from_heap(sizeof(*acpi));
+    topology = from_heap(sizeof(*topology));
+    idle_domain = from_heap(sizeof(*idle_domain));
+    idle_domain->domid = DOMID_IDLE;
+    str_copy(idle_domain->name, "idle", sizeof(idle_domain->name));
 }
 
 /* The APIC may still be off: CPUID knows its id. */
@@ -93,14 +124,20 @@ static u32 boot_apic_id(void)
 static void read_topology(void)
 {
     struct apicid_layout layout = apicid_layout(cpuid);
+    struct numa *numa_out = from_heap(sizeof(*numa));
     u32 boot_id = boot_apic_id();
 
-    if (!acpi.has_madt) {
-        acpi.apic_id[0] = boot_id;
-        acpi.nr_cpus = 1;
+    if (!acpi->has_madt) {
+        acpi->apic_id[0] = boot_id;
+        acpi->nr_cpus = 1;
     }
-    if (topology_build(&layout, boot_id, acpi.apic_id, acpi.nr_cpus, &topology, report)) {
+    if (topology_build(&layout, boot_id, acpi->apic_id, acpi->nr_cpus, topology, report)) {
         log_warning("the boot cpu, apic %u, is not in the MADT", boot_id);
+    }
+    numa = numa_out;
+    numa_build(&acpi->numa, (u64)nr_frames << PAGE_SHIFT, topology, numa_out, report);
+    if (!opt.smt) {
+        topology_drop_threads(topology);
     }
     log_debug("apic ids: %u thread bits, %u core bits, by %s", layout.thread_bits, layout.core_bits,
               layout.source);
@@ -109,12 +146,12 @@ static void read_topology(void)
 /* Each pcpu's stack, and a vcpu to be idle with. */
 static void create_pcpus(void)
 {
-    u32 n = opt.maxcpus ? MIN(opt.maxcpus, topology.nr_cpus) : topology.nr_cpus;
+    u32 n = opt.maxcpus ? MIN(opt.maxcpus, topology->nr_cpus) : topology->nr_cpus;
 
     for (u32 cpu = 0; cpu < n; cpu++) {
-        struct pcpu *p = pcpu_create(cpu, topology.cpu[cpu].apic_id);
+        struct pcpu *p = pcpu_create(cpu, topology->cpu[cpu].apic_id);
 
-        p->idle = vcpu_create_idle(&idle_domain, cpu);
+        p->idle = vcpu_create_idle(idle_domain, cpu);
         if (!p->idle) {
             panic("no memory for cpu %u", cpu);
         }
@@ -140,11 +177,16 @@ static __noreturn void boot_on_own_stack(void)
     desc_load(this_pcpu());
     console_ring_grow(); /* the ring's news are told through this_pcpu() */
     cpu_setup();
-    tsc_init(&acpi);
-    lapic_init(&acpi);
-    smp_boot(&topology, opt.maxcpus);
-    sched_boot_init(policy(), &topology);
-    log_info("Pool-0: %u cpus, scheduler %s", cpumask_weight(&pool0.cpus), pool0.ops->name);
+    tsc_init(acpi);
+    lapic_init(acpi);
+    pages_free(acpi, order_of(sizeof(*acpi)));
+    acpi = NULL;
+    smp_boot(topology, opt.maxcpus);
+    sched_boot_init(policy(), topology);
+    pools_boot();
+    if (opt.tbuf_size && (trace_set_size(opt.tbuf_size) || !trace_enable())) {
+        log_warning("option 'tbuf_size': not enough memory for the trace");
+    }
     domains_boot(&boot_info);
     frames_give_boot_memory(&boot_info);
     log_info("%lu KiB of %lu KiB free", heap_free_frames() * 4, (u64)nr_frames * 4);
@@ -171,8 +213,9 @@ void boot_main(u32 magic, paddr_t addr)
     frames_init(&boot_info); /* frame table, M2P, heap */
     paging_init(&boot_info); /* our own tables, W^X */
     traps_init();            /* IDT */
-    acpi_parse(map_firmware, boot_info.rsdp, &acpi, report);
-    power_init(&acpi);
+    make_tables();
+    acpi_parse(map_firmware, boot_info.rsdp, acpi, report);
+    power_init(acpi);
     read_topology();
     create_pcpus();
     change_stack(pcpus[0], boot_on_own_stack);

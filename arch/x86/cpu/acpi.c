@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the firmware's static ACPI tables: RSDP, RSDT or XSDT, MADT, FADT, HPET, and the S5 package
- * of the DSDT. Does not decide what is done with CPUs or devices. The firmware is not trusted to be
- * right: each table is mapped with the length it claims, summed, and copied field by field. Pure,
- * no locks.
+ * Reads the firmware's static ACPI tables: RSDP, RSDT or XSDT, MADT, FADT, HPET, SRAT, SLIT, and
+ * the S5 package of the DSDT. Does not decide what is done with CPUs or devices. The firmware is
+ * not trusted to be right: each table is mapped with the length it claims, summed, and copied field
+ * by field. Pure, no locks.
  */
 #include <tarn/lib.h>
 #include <x86/acpi.h>
@@ -19,6 +19,7 @@ struct parser {
     const void *(*map)(paddr_t pa, size_t len);
     void (*report)(const char *text);
     struct acpi_info *out;
+    u32 node_mask; /* of SRAT's node numbers */
 };
 
 static void __printf(2, 3) complain(const struct parser *p, const char *fmt, ...)
@@ -201,7 +202,7 @@ static void madt_lapic_address(const struct parser *p, const u8 *at)
     p->out->lapic_address = e.address;
 }
 
-static const struct madt_kind {
+static const struct entry_kind {
     u8 type, size;
     void (*parse)(const struct parser *p, const u8 *at);
 } madt_kinds[] = {
@@ -212,24 +213,50 @@ static const struct madt_kind {
     { MADT_LAPIC_ADDRESS, sizeof(struct madt_lapic_address), madt_lapic_address },
 };
 
-static void madt_entry(const struct parser *p, const u8 *at, struct madt_entry e)
+/* A table whose entries are of some kinds; each begins with its type and length. */
+struct entries {
+    const char *table;
+    const struct entry_kind *kinds;
+    u32 nr_kinds;
+};
+
+static void entry_parse(const struct parser *p, const struct entries *s, const u8 *at,
+                        struct madt_entry e)
 {
-    for (u32 i = 0; i < ARRAY_SIZE(madt_kinds); i++) {
-        if (madt_kinds[i].type != e.type) {
+    for (u32 i = 0; i < s->nr_kinds; i++) {
+        if (s->kinds[i].type != e.type) {
             continue;
         }
-        if (e.length < madt_kinds[i].size) {
-            complain(p, "ACPI: a MADT entry of type %u has only %u bytes", e.type, e.length);
+        if (e.length < s->kinds[i].size) {
+            complain(p, "ACPI: a %s entry of type %u has only %u bytes", s->table, e.type,
+                     e.length);
         } else {
-            madt_kinds[i].parse(p, at);
+            s->kinds[i].parse(p, at);
         }
+    }
+}
+
+static void entries_parse(const struct parser *p, const struct entries *s, const u8 *table, u32 at,
+                          u32 length)
+{
+    while (at < length) {
+        struct madt_entry e = { 0 };
+
+        memcpy(&e, table + at, MIN(sizeof(e), (size_t)(length - at)));
+        if (e.length < sizeof(e) || e.length > length - at) {
+            complain(p, "ACPI: %s has an entry of a wrong length %u at offset %u", s->table,
+                     e.length, at);
+            return;
+        }
+        entry_parse(p, s, table + at, e);
+        at += e.length;
     }
 }
 
 static void madt_parse(const struct parser *p, const u8 *table, u32 length)
 {
+    static const struct entries entries = { "MADT", madt_kinds, ARRAY_SIZE(madt_kinds) };
     struct acpi_madt madt;
-    u32 at = sizeof(madt);
 
     if (length < sizeof(madt) || p->out->has_madt) {
         complain(p, "ACPI: MADT is %s", p->out->has_madt ? "listed twice" : "cut short");
@@ -239,17 +266,98 @@ static void madt_parse(const struct parser *p, const u8 *table, u32 length)
     p->out->has_madt = true;
     p->out->has_8259 = madt.flags & MADT_PCAT_COMPAT;
     p->out->lapic_address = madt.lapic_address;
-    while (at < length) {
-        struct madt_entry e = { 0 };
+    entries_parse(p, &entries, table, sizeof(madt), length);
+}
 
-        memcpy(&e, table + at, MIN(sizeof(e), (size_t)(length - at)));
-        if (e.length < sizeof(e) || e.length > length - at) {
-            complain(p, "ACPI: MADT has an entry of a wrong length %u at offset %u", e.length, at);
-            return;
-        }
-        madt_entry(p, table + at, e);
-        at += e.length;
+/* SRAT and SLIT */
+
+static void srat_cpu(const struct parser *p, u32 apic_id, u32 node)
+{
+    struct numa_firmware *n = &p->out->numa;
+
+    if (n->nr_cpus == ARRAY_SIZE(n->cpu)) {
+        complain(p, "ACPI: SRAT lists too many CPUs: APIC id %u is left out", apic_id);
+        return;
     }
+    n->cpu[n->nr_cpus++] = (struct numa_cpu){ apic_id, node };
+}
+
+static void srat_lapic(const struct parser *p, const u8 *at)
+{
+    struct srat_lapic e;
+
+    memcpy(&e, at, sizeof(e));
+    if (e.flags & SRAT_ENABLED) {
+        u32 high = (u32)e.node_high[0] << 8 | (u32)e.node_high[1] << 16 | (u32)e.node_high[2] << 24;
+
+        srat_cpu(p, e.apic_id, (e.node | high) & p->node_mask);
+    }
+}
+
+static void srat_x2apic(const struct parser *p, const u8 *at)
+{
+    struct srat_x2apic e;
+
+    memcpy(&e, at, sizeof(e));
+    if (e.flags & SRAT_ENABLED) {
+        srat_cpu(p, e.apic_id, e.node);
+    }
+}
+
+static void srat_memory(const struct parser *p, const u8 *at)
+{
+    struct numa_firmware *n = &p->out->numa;
+    struct srat_memory e;
+
+    memcpy(&e, at, sizeof(e));
+    if (!(e.flags & SRAT_ENABLED) || e.length == 0) {
+        return;
+    }
+    if (e.base + e.length < e.base || n->nr_ranges == ARRAY_SIZE(n->range)) {
+        complain(p, "ACPI: SRAT has %s range of memory at 0x%llx",
+                 n->nr_ranges == ARRAY_SIZE(n->range) ? "one more" : "an endless",
+                 (unsigned long long)e.base);
+        return;
+    }
+    n->range[n->nr_ranges++] = (struct numa_range){ e.base, e.base + e.length,
+                                                    e.node & p->node_mask };
+}
+
+static const struct entry_kind srat_kinds[] = {
+    { SRAT_LAPIC, sizeof(struct srat_lapic), srat_lapic },
+    { SRAT_MEMORY, sizeof(struct srat_memory), srat_memory },
+    { SRAT_X2APIC, sizeof(struct srat_x2apic), srat_x2apic },
+};
+
+static void srat_parse(const struct parser *p, const u8 *table, u32 length)
+{
+    static const struct entries entries = { "SRAT", srat_kinds, ARRAY_SIZE(srat_kinds) };
+    struct parser srat = *p;
+    struct acpi_srat head;
+
+    if (length < sizeof(head) || p->out->has_srat) {
+        complain(p, "ACPI: SRAT is %s", p->out->has_srat ? "listed twice" : "cut short");
+        return;
+    }
+    memcpy(&head, table, sizeof(head));
+    srat.node_mask = head.header.revision < 2 ? 0xff : ~0u;
+    p->out->has_srat = true;
+    entries_parse(&srat, &entries, table, sizeof(head), length);
+}
+
+static void slit_parse(const struct parser *p, const u8 *table, u32 length)
+{
+    struct numa_firmware *n = &p->out->numa;
+    struct acpi_slit slit = { 0 };
+
+    memcpy(&slit, table, MIN(sizeof(slit), (size_t)length));
+    if (length < sizeof(slit) || slit.nr == 0 || slit.nr > NR_NODES ||
+        length - sizeof(slit) < slit.nr * slit.nr) {
+        complain(p, "ACPI: SLIT is of no use");
+        return;
+    }
+    n->nr_localities = (u32)slit.nr;
+    memcpy(n->distance, table + sizeof(slit), slit.nr * slit.nr);
 }
 
 /* FADT and DSDT */
@@ -379,9 +487,8 @@ static const struct table_kind {
     char signature[5];
     void (*parse)(const struct parser *p, const u8 *table, u32 length);
 } table_kinds[] = {
-    { "APIC", madt_parse },
-    { "FACP", fadt_parse },
-    { "HPET", hpet_parse },
+    { "APIC", madt_parse }, { "FACP", fadt_parse }, { "HPET", hpet_parse },
+    { "SRAT", srat_parse }, { "SLIT", slit_parse },
 };
 
 /*
@@ -464,7 +571,7 @@ static void rsdp_read(const struct parser *p, paddr_t pa, struct acpi_rsdp *out)
 bool acpi_parse(const void *(*map)(paddr_t pa, size_t len), paddr_t rsdp_hint,
                 struct acpi_info *out, void (*report)(const char *text))
 {
-    struct parser p = { map, report, out };
+    struct parser p = { map, report, out, 0 };
     struct acpi_rsdp rsdp;
 
     memset(out, 0, sizeof(*out));

@@ -92,19 +92,43 @@ static bool in_text(u64 addr)
     return addr >= (u64)__text_start && addr < (u64)__text_end;
 }
 
-/* From the first to the last: there is no hurry, and the table is small that way. */
-const char *symbol_find(u64 addr, u64 *offset)
+/* What one byte of a packed name stands for, at name[len]; returns the new length. A pair has
+ * smaller pairs only, so it comes to an end. */
+static u32 unpack(u8 byte, char name[SYMBOL_MAX], u32 len)
 {
-    const char *name = symtab_names, *found = NULL;
+    if (byte >= 128) {
+        len = unpack(symtab_pairs[2 * (byte - 128)], name, len);
+        return unpack(symtab_pairs[2 * (byte - 128) + 1], name, len);
+    }
+    name[MIN(len, SYMBOL_MAX - 1)] = (char)byte;
+    return len + 1;
+}
 
-    if (!in_text(addr)) {
-        return NULL;
+static const u8 *next_symbol(const u8 *p, u32 *addr)
+{
+    *addr += p[0] < 128 ? p[0] : (p[0] - 128u) * 256 + p[1];
+    return p + (p[0] < 128 ? 1 : 2);
+}
+
+/* From the first to the last: there is no hurry, and the table is small that way. */
+bool symbol_find(u64 addr, char name[SYMBOL_MAX], u64 *offset)
+{
+    const u8 *p = symtab, *found = NULL;
+    u32 start = symtab_base, len = 0;
+
+    for (u32 i = 0; in_text(addr) && i < symtab_count; i++) {
+        p = next_symbol(p, &start);
+        if (start > (u32)addr) {
+            break;
+        }
+        *offset = (u32)addr - start;
+        for (found = p; *p++;) {
+        }
     }
-    for (u32 i = 0; i < symtab_count && symtab_addr[i] <= (u32)addr; i++) {
-        *offset = (u32)addr - symtab_addr[i];
-        found = name;
-        name += strlen(name) + 1;
+    while (found && *found) {
+        len = unpack(*found++, name, len);
     }
+    name[MIN(len, SYMBOL_MAX - 1)] = '\0';
     return found;
 }
 
@@ -112,9 +136,9 @@ const char *symbol_find(u64 addr, u64 *offset)
 static void print_frame(u64 addr, u64 back)
 {
     u64 offset = 0;
-    const char *name = symbol_find(addr - back, &offset);
+    char name[SYMBOL_MAX];
 
-    if (name) {
+    if (symbol_find(addr - back, name, &offset)) {
         print("(tarn)   %016lx %s+%#lx\n", addr, name, offset + back);
     } else {
         print("(tarn)   %016lx\n", addr);
@@ -152,7 +176,7 @@ static u64 stack_end(u64 rsp)
         }
         return page % 2 && page < 8 ? ALIGN_UP(rsp + 1, PAGE_SIZE) : 0;
     }
-    return rsp >= (u64)__boot_start && rsp < (u64)__boot_end ? (u64)__boot_end : 0;
+    return rsp >= (u64)__boot_start && rsp < (u64)__boot_stack_end ? (u64)__boot_stack_end : 0;
 }
 
 /* There are no frame pointers: whatever looks like a return address is shown, stale ones too. */

@@ -8,6 +8,8 @@
 #include <x86/frames.h>
 #include <x86/paging.h>
 
+static struct domain *dom_xen; /* owns what share_with_control shares; constant once it is there */
+
 /* A domain's lists, circular through frame numbers; *head is the first frame. */
 static void list_insert(u32 *head, u32 f)
 {
@@ -185,4 +187,33 @@ void share_frame_with(struct domain *d, mfn_t mfn, bool writable)
     f->ref = FRAME_ALLOCATED | 2;
     f->type = (writable ? FT_WRITABLE : FT_NONE) | FT_VALIDATED | 1;
     m2p[mfn.n] = INVALID_M2P;
+}
+
+bool share_prepare(void)
+{
+    struct domain *d = dom_xen ? dom_xen : page_alloc();
+
+    if (d && !dom_xen) {
+        d->domid = DOMID_SHARED;
+        d->refcnt = 1;
+        d->arch.teardown = BUDDY_NIL;
+        spin_lock_init(&d->arch.mmu_lock, RANK_DOMAIN);
+        atomic_store(&dom_xen, d);
+    }
+    return d != NULL;
+}
+
+void share_with_control(mfn_t mfn, bool writable)
+{
+    share_frame_with(dom_xen, mfn, writable);
+}
+
+struct domain *dom_xen_get(void)
+{
+    struct domain *d = atomic_load(&dom_xen);
+
+    if (d) {
+        domain_get(d);
+    }
+    return d;
 }

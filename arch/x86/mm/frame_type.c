@@ -158,7 +158,7 @@ static int l1e_get(u64 *e, struct domain *d, struct domain *owner)
     if (*e & ~(ENTRY_ALLOWED | PTE_G | (d->privileged ? CACHE_BITS : 0))) {
         return -EINVAL;
     }
-    rc = is_io(mfn)   ? io_get(mfn, d)
+    rc = is_io(mfn)   ? io_get(mfn, owner)
          : *e & PTE_W ? frame_get_and_type(mfn, FT_WRITABLE, owner)
                       : frame_get(mfn, owner);
     if (rc) {

@@ -7,6 +7,7 @@
 #include <tarn/boot_info.h>
 #include <tarn/errno.h>
 #include <tarn/hypercall.h>
+#include <tarn/numa.h>
 #include <tarn/page.h>
 #include <x86/frames.h>
 #include <x86/paging.h>
@@ -39,13 +40,12 @@ static paddr_t loader_top(const struct boot_info *bi, paddr_t limit)
     return ALIGN_UP(top, PAGE_SIZE);
 }
 
-/* The largest piece of RAM below 4 GiB (the boot tables reach no further) that the loader left
- * free. */
+/* The largest piece of RAM that the boot tables reach and that the loader left free. */
 static void boot_alloc_init(const struct boot_info *bi)
 {
     for (u32 i = 0; i < bi->nr_regions; i++) {
         const struct boot_region *r = &bi->region[i];
-        paddr_t end = MIN(r->end, 1UL << 32), start = r->start;
+        paddr_t end = MIN(r->end, boot_mapped), start = r->start;
 
         if (r->type != BOOT_RAM || start >= end || start < 1UL << 20) {
             continue;
@@ -171,12 +171,12 @@ void frames_init(struct boot_info *bi)
     memset(m2p, 0xff, m2p_entries * 8);
     buddy_init(&heap, frame_table, sizeof(struct frame), nr_frames);
     mark_holes(bi);
-    heap_fill(bi, ALIGN_UP(virt_to_phys(__bss_end), PAGE_SIZE), 1UL << 32);
+    heap_fill(bi, ALIGN_UP(virt_to_phys(__bss_end), PAGE_SIZE), boot_mapped);
 }
 
 void frames_add_high_memory(const struct boot_info *bi)
 {
-    heap_fill(bi, 1UL << 32, (paddr_t)nr_frames << PAGE_SHIFT);
+    heap_fill(bi, boot_mapped, (paddr_t)nr_frames << PAGE_SHIFT);
 }
 
 void frames_give_boot_memory(const struct boot_info *bi)
@@ -220,6 +220,21 @@ void heap_free(u32 frame, u32 order)
 {
     spin_lock(&heap_lock);
     buddy_free(&heap, frame, order);
+    spin_unlock(&heap_lock);
+}
+
+void heap_free_by_node(u64 bytes[])
+{
+    spin_lock(&heap_lock);
+    for (u32 list = 0; list < BUDDY_ZONES * BUDDY_ORDERS; list++) {
+        u32 f = heap.head[list / BUDDY_ORDERS][list % BUDDY_ORDERS];
+
+        for (; f != BUDDY_NIL; f = frame_table[f].node.next) {
+            u64 start = (u64)f << PAGE_SHIFT;
+
+            numa_count(numa, start, start + (PAGE_SIZE << frame_table[f].node.order), bytes);
+        }
+    }
     spin_unlock(&heap_lock);
 }
 

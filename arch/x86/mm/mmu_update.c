@@ -51,22 +51,24 @@ int guest_l1e(u64 va, u64 *e)
 
 /* Whose frames an update may map: our own domain's, or of another one that a privileged caller
  * names. */
-static int foreign_get(struct domain *d, u64 foreign, struct domain **owner)
+static __cold int foreign_find(struct domain *d, domid_t id, struct domain **owner)
 {
-    domid_t id = (domid_t)foreign;
-
-    *owner = d;
-    if (likely(id == DOMID_SELF || id == d->domid)) {
-        return 0;
-    }
     if (id == DOMID_IO && d->privileged) { /* device memory: l1e_get knows */
         return 0;
     }
     if (!d->privileged) {
         return -EPERM;
     }
-    *owner = domain_get_by_id(id);
+    *owner = id == DOMID_XEN ? dom_xen_get() : domain_get_by_id(id);
     return *owner ? 0 : -ESRCH;
+}
+
+static int foreign_get(struct domain *d, u64 foreign, struct domain **owner)
+{
+    domid_t id = (domid_t)foreign;
+
+    *owner = d;
+    return likely(id == DOMID_SELF || id == d->domid) ? 0 : foreign_find(d, id, owner);
 }
 
 /* What foreign_get and tables_of gave, other than our own domain. */
@@ -500,7 +502,8 @@ long do_mmuext_op(u64 ops, u64 count, u64 done_ptr, u64 foreign)
     if (batch_begin(&b)) {
         return -EFAULT;
     }
-    rc = foreign_get(current->domain, foreign, &b.d);
+    /* What is Xen's is there to be mapped, no more. */
+    rc = (domid_t)foreign == DOMID_XEN ? -EINVAL : foreign_get(current->domain, foreign, &b.d);
     while (!finished(&b, rc)) {
         if (!next_request(&b, __HYPERVISOR_mmuext_op, &op, b.done, &rc)) {
             break;

@@ -15,6 +15,7 @@
 #include <x86/paging.h>
 #include <x86/smp.h>
 
+u64 boot_mapped; /* written by boot.asm */
 u64 *hv_l4;
 paddr_t trampoline_pa = 0x8000;
 u64 trampoline_cr3;

@@ -29,7 +29,6 @@ struct build {
     u32 mfns_order;
     struct pv_layout l;
     mfn_t l4;
-    char why[96];
 };
 
 /* p2m entry of a pfn: the p2m's pages are allocated first, and hold it from the beginning. */
@@ -276,14 +275,17 @@ static const char *start_vcpu0(struct build *b)
     return NULL;
 }
 
+/* What domain_build returns may be here; boot only, one at a time. */
+static char reason[96];
+
 static const char *build(struct build *b)
 {
-    const char *why = elf_parse(b->img->kernel, b->img->kernel_size, &b->elf, b->why,
-                                sizeof(b->why));
+    const char *why = elf_parse(b->img->kernel, b->img->kernel_size, &b->elf, reason,
+                                sizeof(reason));
 
     why = why ? why
               : pv_layout_make(&b->elf, b->nr_pages, b->img->initrd_size, !b->d->privileged, &b->l,
-                               b->why, sizeof(b->why));
+                               reason, sizeof(reason));
     why = why ? why : give_memory(b);
     if (why) {
         return why;
@@ -302,15 +304,19 @@ static const char *build(struct build *b)
 
 const char *domain_build(struct domain *d, const struct build_image *img, u64 memory)
 {
-    static struct build b; /* boot only, one at a time */
+    struct build *b = page_alloc();
     const char *why;
 
-    memset(&b, 0, sizeof(b));
-    b.d = d;
-    b.img = img;
-    b.nr_pages = memory >> PAGE_SHIFT;
-    d->max_pages = (u32)b.nr_pages;
-    why = build(&b);
-    pages_free(b.mfns, b.mfns_order);
+    _Static_assert(sizeof(*b) <= PAGE_SIZE, "page_alloc");
+    if (!b) {
+        return "no memory";
+    }
+    b->d = d;
+    b->img = img;
+    b->nr_pages = memory >> PAGE_SHIFT;
+    d->max_pages = (u32)b->nr_pages;
+    why = build(b);
+    pages_free(b->mfns, b->mfns_order);
+    page_free(b);
     return why;
 }

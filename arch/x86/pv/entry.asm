@@ -11,7 +11,7 @@ default rel
 %include "gen/offsets.inc"
 
 extern trap_from_guest, trap_from_hypervisor, irq_dispatch, guest_syscall, guest_syscall32
-extern hypercall_table, exit_work
+extern hypercall_table, exit_work, trace_on, trace_hypercall
 
 section .text
 
@@ -91,6 +91,9 @@ syscall_entry:
         jz      .user
         cmp     rax, NR_HYPERCALLS
         jae     .unknown
+        cmp     byte [trace_on], 0
+        jne     .traced
+.call:
         lea     rcx, [hypercall_table]
         mov     rax, [rcx + rax * 8]
         mov     rcx, r10
@@ -100,6 +103,16 @@ syscall_entry:
 .unknown:
         mov     qword [rbx + REGS_rax], -ENOSYS
         jmp     return_path
+.traced:
+        mov     rdi, rbx
+        call    trace_hypercall
+        mov     rax, [rbx + REGS_rax]
+        mov     rdi, [rbx + REGS_rdi]
+        mov     rsi, [rbx + REGS_rsi]
+        mov     rdx, [rbx + REGS_rdx]
+        mov     r10, [rbx + REGS_r10]
+        mov     r8, [rbx + REGS_r8]
+        jmp     .call
 .user:  mov     rdi, rbx
         call    guest_syscall
         jmp     return_path
@@ -192,8 +205,8 @@ section .text
 
 ; ---- Exceptions and interrupts ------------------------------------------------------------------------------
 ; Each vector's stub leaves [error code, vector] as one word, then goes to its kind's common part.
+; traps_init knows where they are: 16 bytes for each exception, then 8 for each interrupt.
 %macro STUB 2                           ; vector, common part
-        align   8
 stub_%1:
 %if %1 == 8 || (%1 >= 10 && %1 <= 14) || %1 == 17 || %1 == 21 || %1 == 29 || %1 == 30
 %else
@@ -201,8 +214,19 @@ stub_%1:
 %endif
         mov     dword [rsp + 4], %1
         jmp     %2
+        times   16 - ($ - stub_%1) int3
 %endmacro
 
+%macro IRQ_STUB 1                       ; vector; irq_common makes the word of it
+stub_%1:
+        push    strict byte (%1 + 128) % 256 - 128
+        jmp     irq_common
+        times   8 - ($ - stub_%1) int3
+%endmacro
+
+global entry_stubs
+        align   16
+entry_stubs:
 %assign v 0
 %rep 256
 %if v == 1 || v == 2 || v == 8 || v == 18
@@ -210,7 +234,7 @@ stub_%1:
 %elif v < 32
         STUB    v, trap_common
 %else
-        STUB    v, irq_common
+        IRQ_STUB v
 %endif
 %assign v v + 1
 %endrep
@@ -227,16 +251,17 @@ trap_common:
         jmp     return_path
 
 irq_common:
+        shl     qword [rsp], 32
         PUSH_REGS
         test    byte [rsp + REGS_cs - VCPU_regs], 3
         jz      .idle
         lea     rbx, [rsp - VCPU_regs]
         mov     rsp, [rbx + VCPU_host_rsp]
         CLEAN_FLAGS rbx + REGS_rflags
-        mov     edi, [rbx + REGS_entry_vector]
+        movzx   edi, byte [rbx + REGS_entry_vector]
         call    irq_dispatch
         jmp     return_path
-.idle:  mov     edi, [rsp + REGS_entry_vector - VCPU_regs]
+.idle:  movzx   edi, byte [rsp + REGS_entry_vector - VCPU_regs]
         call    irq_dispatch
         jmp     back_to_hypervisor
 
@@ -268,15 +293,5 @@ back_to_hypervisor:
         POP_REGS
         add     rsp, 8
         iretq
-
-section .rodata
-global entry_stubs
-        align   8
-entry_stubs:
-%assign v 0
-%rep 256
-        dq      stub_ %+ v
-%assign v v + 1
-%endrep
 
 section .note.GNU-stack noalloc noexec nowrite progbits

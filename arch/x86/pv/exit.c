@@ -31,6 +31,9 @@ static void do_softirqs(struct pcpu *p)
     if (unlikely(take_softirq(p, SOFTIRQ_CONSOLE))) {
         control_send_virq(VIRQ_CON_RING);
     }
+    if (unlikely(take_softirq(p, SOFTIRQ_TRACE))) {
+        control_send_virq(VIRQ_TBUF);
+    }
     if (take_softirq(p, SOFTIRQ_SCHEDULE)) {
         schedule();
     }

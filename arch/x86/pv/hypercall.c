@@ -8,6 +8,7 @@
 #include <tarn/pcpu.h>
 #include <tarn/softirq.h>
 #include <tarn/time.h>
+#include <tarn/trace.h>
 #include <x86/pv.h>
 #include <public/tarn.h>
 
@@ -52,6 +53,33 @@ hypercall_any *const hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_tarn_op] = HC(tarn_op),
 };
 
+/* Those arguments that say most: counts and commands; a bit for each. */
+static const u8 traced_args[NR_HYPERCALLS] = {
+    [__HYPERVISOR_mmu_update] = 1u << 1, [__HYPERVISOR_mmuext_op] = 1u << 1,
+    [__HYPERVISOR_multicall] = 1u << 1,  [__HYPERVISOR_vcpu_op] = 1u << 0 | 1u << 1,
+    [__HYPERVISOR_sched_op] = 1u << 0,
+};
+
+static __cold void trace_call(u32 event, u64 nr, const u64 args[2])
+{
+    u32 words[3] = { (u32)nr }, n = 1;
+
+    for (u32 i = 0; i < 2; i++) {
+        if (nr < NR_HYPERCALLS && traced_args[nr] & 1u << i) {
+            words[0] |= (u32)TRC_PV_HYPERCALL_V2_ARG_32(i);
+            words[n++] = (u32)args[i];
+        }
+    }
+    trace_put(event, words, n);
+}
+
+void trace_hypercall(const struct vcpu *v)
+{
+    const u64 args[2] = { v->arch.regs.rdi, v->arch.regs.rsi };
+
+    trace_call(TRC_PV_HYPERCALL_V2, v->arch.regs.rax, args);
+}
+
 long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4)
 {
     struct cpu_user_regs *r = &current->arch.regs;
@@ -84,6 +112,9 @@ long do_multicall(u64 list, u64 count)
 
         if (copy_from_guest(&e, list, offsetof(struct multicall_entry, args) + 5 * 8)) {
             return -EFAULT;
+        }
+        if (tracing()) {
+            trace_call(TRC_PV_HYPERCALL_SUBCALL, e.op, e.args);
         }
         e.result = (unsigned long)(allowed_in_multicall(e.op)
                                        ? ((hypercall_fn *)hypercall_table[e.op])(

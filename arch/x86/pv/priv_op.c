@@ -12,6 +12,7 @@
 #include <tarn/hypercall.h>
 #include <tarn/options.h>
 #include <tarn/pcpu.h>
+#include <tarn/trace.h>
 #include <x86/asm.h>
 #include <x86/cpuid_guest.h>
 #include <x86/cpufeature.h>
@@ -406,6 +407,7 @@ bool emulate_privileged(struct vcpu *v)
     if (done == EMULATED_NOT) {
         return false;
     }
+    TRACE_WIDE(TRC_PV_EMULATE_PRIVOP, 2, v->arch.regs.rip, 0, 0);
     v->arch.regs.rip += done == EMULATED ? in.length : 0;
     v->arch.regs.entry_vector = 0;
     return true;
@@ -422,6 +424,7 @@ bool emulate_forced_cpuid(struct vcpu *v)
     if (copy_from_guest(code, r->rip, sizeof(code)) || memcmp(code, prefix, sizeof(prefix)) != 0) {
         return false;
     }
+    TRACE_WIDE(TRC_PV_FORCED_INVALID_OP, 2, r->rip, 0, 0);
     cpuid_for_guest(cpuid, (u32)r->rax, (u32)r->rcx, out);
     r->rax = out[0];
     r->rbx = out[1];

@@ -8,6 +8,7 @@
 #include <tarn/guest_access.h>
 #include <tarn/lib.h>
 #include <tarn/pcpu.h>
+#include <tarn/trace.h>
 #include <x86/decode.h>
 #include <x86/frames.h>
 #include <x86/pv.h>
@@ -87,4 +88,14 @@ bool emulate_pt_write(struct vcpu *v, u64 addr, u32 error)
     }
     mmu_unlock(v->domain);
     return done;
+}
+
+void trace_pt_write(u64 rip, u64 addr)
+{
+    u64 e, entry = 0;
+
+    if (!guest_l1e(addr, &e) && (e & PTE_P)) {
+        entry = ((u64 *)mfn_to_virt(paddr_to_mfn(e & PTE_ADDR)))[addr % PAGE_SIZE / 8];
+    }
+    trace_wide(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, 6, entry, addr, rip);
 }

@@ -9,6 +9,7 @@
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
 #include <tarn/page.h>
+#include <tarn/trace.h>
 #include <x86/asm.h>
 #include <x86/cpufeature.h>
 #include <x86/layout.h>
@@ -68,7 +69,7 @@ void traps_init(void)
         panic("no memory for the interrupt descriptors");
     }
     for (u32 v = 0; v < 256; v++) {
-        u64 entry = entry_stubs[v];
+        u64 entry = (u64)entry_stubs + (v < 32 ? v * 16 : 32 * 16 + (v - 32) * 8);
         /* INT3 and INTO may be used by ring 3; all else by software is a #GP, and emulated from
          * there. */
         u8 dpl = v == TRAP_BP || v == TRAP_OF ? 3 : 0;
@@ -123,6 +124,8 @@ void inject_trap(struct vcpu *v, u32 vector, u32 error_code)
 {
     const struct trap_info *ti = guest_trap(v, vector);
 
+    TRACE_WIDE(TRC_PV_TRAP, 3, v->arch.regs.rip,
+               vector | (u32)has_error_code(vector) << 15 | error_code << 16, 0);
     if (!ti->address) {
         domain_crash(v->domain, "%s (vector %u, error %x) without a handler, at rip %lx",
                      trap_name(vector), vector, error_code, v->arch.regs.rip);
@@ -147,10 +150,13 @@ void inject_page_fault(struct vcpu *v, u64 addr, u32 error_code)
 
 static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    u64 addr = read_cr2();
+    u64 addr = read_cr2(), rip = regs->rip;
     u32 error = regs->error_code;
 
     if (emulate_pt_write(v, addr, error)) {
+        if (tracing()) {
+            trace_pt_write(rip, addr);
+        }
         return;
     }
     /* To the guest's kernel, its own accesses are not user ones. What it can't see looks not
@@ -161,6 +167,7 @@ static void guest_page_fault(struct vcpu *v, struct cpu_user_regs *regs)
     if (addr >= M2P_VIRT + (1UL << 39) /* its slot */ && addr < HV_END) {
         error &= ~PF_PRESENT;
     }
+    TRACE_WIDE(TRC_PV_PAGE_FAULT, 5, rip, addr, error);
     inject_page_fault(v, addr, error);
 }
 

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <tarn/cpumask.h>
+#include <tarn/numa.h>
 
 #define ACPI_MAX_CPUS (NR_CPUS * 2)
 #define ACPI_MAX_IOAPICS 16
@@ -62,6 +62,10 @@ struct acpi_info {
     u8 s5_type_a, s5_type_b;
 
     paddr_t hpet; /* 0: none */
+
+    /* SRAT's enabled entries, and SLIT */
+    bool has_srat;
+    struct numa_firmware numa;
 };
 
 /*

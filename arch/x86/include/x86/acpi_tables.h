@@ -91,6 +91,46 @@ struct madt_lapic_address {
     u64 address;
 } __packed;
 
+#define SRAT_ENABLED (1u << 0)
+
+enum { SRAT_LAPIC = 0, SRAT_MEMORY = 1, SRAT_X2APIC = 2 };
+
+/* Entries follow, with a head as MADT's. A node's number has 8 bits before revision 2. */
+struct acpi_srat {
+    struct acpi_header header;
+    u32 one;
+    u64 reserved;
+} __packed;
+
+struct srat_lapic {
+    struct madt_entry head;
+    u8 node, apic_id;
+    u32 flags;
+    u8 eid, node_high[3];
+    u32 clock;
+} __packed;
+
+struct srat_memory {
+    struct madt_entry head;
+    u32 node;
+    u16 reserved;
+    u64 base, length;
+    u32 reserved2, flags;
+    u64 reserved3;
+} __packed;
+
+struct srat_x2apic {
+    struct madt_entry head;
+    u16 reserved;
+    u32 node, apic_id, flags, clock, reserved2;
+} __packed;
+
+/* nr * nr bytes follow. */
+struct acpi_slit {
+    struct acpi_header header;
+    u64 nr;
+} __packed;
+
 #define FADT_TIMER_32BIT (1u << 8)
 #define FADT_HAS_RESET (1u << 10)
 
@@ -131,3 +171,7 @@ _Static_assert(offsetof(struct acpi_fadt, pm_timer) == 76, "FADT");
 _Static_assert(offsetof(struct acpi_fadt, reset) == 116, "FADT reset register");
 _Static_assert(offsetof(struct acpi_fadt, x_pm_timer) == 208, "FADT extended PM timer");
 _Static_assert(offsetof(struct acpi_hpet, base) == 40, "HPET");
+_Static_assert(sizeof(struct acpi_srat) == 48, "SRAT");
+_Static_assert(sizeof(struct srat_lapic) == 16, "SRAT");
+_Static_assert(sizeof(struct srat_memory) == 40, "SRAT");
+_Static_assert(sizeof(struct srat_x2apic) == 24, "SRAT");

@@ -70,10 +70,11 @@ static inline domid_t frame_owner(const struct frame *f)
 }
 
 void frames_init(struct boot_info *bi); /* frame table, M2P; copies the loader's strings */
-/* What lies above 4 GiB, once paging_init has mapped it. */
+/* What lies above boot_mapped, once paging_init has mapped it. */
 void frames_add_high_memory(const struct boot_info *bi);
 void frames_give_boot_memory(const struct boot_info *bi); /* the modules' memory to the heap */
 u64 heap_free_frames(void);
+void heap_free_by_node(u64 bytes[]); /* added for each; walks the free lists */
 /* 2^order frames; BUDDY_NIL: there are none. */
 u32 heap_alloc(u32 order);
 void heap_free(u32 frame, u32 order);
@@ -93,6 +94,14 @@ void domain_return_frame(mfn_t mfn);
 mfn_t domain_replace_frames(struct domain *d, u32 order);
 /* Make a hypervisor page (page_alloc) one that d may map: shared_info and its like. */
 void share_frame_with(struct domain *d, mfn_t mfn, bool writable);
+/*
+ * The same for a privileged domain, which names DOMID_XEN as the owner; for good. Its frames are
+ * told by their tag from our other pages, which nobody may map. False: no memory.
+ */
+#define DOMID_SHARED ((domid_t)(DOMID_INVALID + 1))
+bool share_prepare(void); /* before the first; callers exclude each other */
+void share_with_control(mfn_t mfn, bool writable);
+struct domain *dom_xen_get(void); /* the owner, referenced; NULL: there are none */
 u32 domain_next_to_give_up(struct domain *d);
 
 /* frame_type.c. All that changes tables or types of d is between these two. */

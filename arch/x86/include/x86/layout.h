@@ -93,4 +93,4 @@ static inline bool guest_range_ok(u64 va, u64 len)
 /* Symbols of linker.ld */
 extern char __image_start[], __image_end[], __text_start[], __text_end[], __rodata_start[],
     __rodata_end[];
-extern char __data_start[], __bss_end[], __boot_start[], __boot_end[];
+extern char __data_start[], __bss_end[], __boot_start[], __boot_end[], __boot_stack_end[];

@@ -5,6 +5,7 @@
 #include <tarn/cpumask.h>
 #include <x86/layout.h>
 
+extern u64 boot_mapped;       /* up to here boot.asm's tables reach, 1 or 4 GiB */
 extern u64 *hv_l4;            /* the master: slots 256-271 are copied to every guest's L4 */
 extern paddr_t trampoline_pa; /* a page below 1 MiB for AP start */
 extern u64 trampoline_cr3;    /* hv_l4's slots and the trampoline page identity mapped */

@@ -16,5 +16,7 @@ void nmi_dispatch(const struct cpu_user_regs *regs);
 /* All other CPUs halt for ever. */
 void machine_stop_others(void);
 
-/* Name of the function at `addr` and the offset in it; NULL when it is none of ours. */
-const char *symbol_find(u64 addr, u64 *offset);
+/* Name of the function at `addr` (cut when it is longer) and the offset in it; false when it is
+ * none of ours. */
+#define SYMBOL_MAX 64
+bool symbol_find(u64 addr, char name[SYMBOL_MAX], u64 *offset);

@@ -62,7 +62,7 @@ static inline bool guest_kernel_mode(const struct vcpu *v)
 }
 
 /* entry.asm */
-extern const u64 entry_stubs[256];
+extern const char entry_stubs[];       /* 32 of 16 bytes, 224 of 8 */
 __noreturn void return_to_guest(void); /* the exit loop, from nothing */
 
 /* bounce.c: make the vcpu go on in its guest kernel at a handler. */
@@ -89,6 +89,11 @@ u32 guest_fetch(u64 rip, u8 *code); /* up to MAX_INSN bytes of code; how many co
 
 /* ptwr.c: a write fault on a page table that the guest mapped read-only; true when emulated. */
 bool emulate_pt_write(struct vcpu *v, u64 addr, u32 error);
+/* While tracing, after one: with the entry as it is now. */
+__cold void trace_pt_write(u64 rip, u64 addr);
+
+/* hypercall.c; called by entry.asm while tracing, with a hypercall's registers in v. */
+void trace_hypercall(const struct vcpu *v);
 
 /* exit.c */
 struct vcpu *exit_work(void);

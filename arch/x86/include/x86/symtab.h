@@ -4,6 +4,6 @@
 
 #include <tarn/types.h>
 
-extern const u32 symtab_addr[];   /* the low halves: all of the image has one upper half */
-extern const char symtab_names[]; /* one after the other, in the same order */
-extern const u32 symtab_count;
+extern const u8 symtab[];       /* distance and name of each, packed as symtab.awk says */
+extern const u8 symtab_pairs[]; /* what a byte from 128 on in a name stands for */
+extern const u32 symtab_base, symtab_count; /* where the first starts; how many */
