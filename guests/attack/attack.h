@@ -38,6 +38,8 @@ const char *attack_store(void);
 const char *attack_hoard(void);
 const char *attack_rings(void);
 const char *attack_control(void);
+const char *attack_trace(void);
+const char *attack_starve(void);
 
 /* main.c */
 /* Says that something was refused, or counts it as a failure. */

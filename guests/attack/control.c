@@ -7,18 +7,15 @@
  *   seed=N count=N    operations, of all vcpus together
  *   cpus=N            CPUs 1 to N-1 are taken out of service and back (default: none)
  *   starve            allocations fail now and then
+ * Pools come and go meanwhile (pools.c); at the end a domain must run in each that is left.
  */
-#include "attack.h"
+#include "control.h"
 
 #include <tarn.h>
-#include <xen/domctl.h>
 #include <xen/platform.h>
-#include <xen/sysctl.h>
 
 #include "victim.h"
 
-#define NR_DOMAINS 4U
-#define FIRST_DOMID 100U
 #define NR_FRAMES 16U
 #define NR_ALIASES 4U
 #define PORTS 4096U
@@ -28,15 +25,6 @@ static struct {
     uint64_t mfn[NR_FRAMES];
     evtchn_port_t port;
 } domains[NR_DOMAINS];
-
-/* A vcpu's own. */
-struct actor {
-    struct dice dice;
-    struct xen_domctl domctl;
-    struct xen_sysctl sysctl;
-    struct vcpu_guest_context context;
-    uint64_t memory[64];
-};
 
 static struct actor actors[MAX_VCPUS];
 static uint64_t aliases[MAX_VCPUS][NR_ALIASES][512] __attribute__((aligned(4096)));
@@ -49,7 +37,7 @@ static unsigned long built, mapped, updated, typed, forests; /* what came to pas
 
 /* ---- Short names ---- */
 
-static long domctl(struct actor *a, uint32_t cmd, unsigned int domid)
+long domctl(struct actor *a, uint32_t cmd, unsigned int domid)
 {
     a->domctl.cmd = cmd;
     a->domctl.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
@@ -57,7 +45,7 @@ static long domctl(struct actor *a, uint32_t cmd, unsigned int domid)
     return hypercall2(__HYPERVISOR_domctl, ARG(&a->domctl), 0);
 }
 
-static long sysctl(struct actor *a, uint32_t cmd)
+long sysctl(struct actor *a, uint32_t cmd)
 {
     a->sysctl.cmd = cmd;
     a->sysctl.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
@@ -69,7 +57,7 @@ static unsigned int some_slot(struct actor *a)
     return (unsigned int)below(&a->dice, NR_DOMAINS);
 }
 
-static unsigned int some_domid(struct actor *a)
+unsigned int some_domid(struct actor *a)
 {
     static const unsigned int strange[] = { 0, DOMID_SELF, DOMID_IO, DOMID_XEN, 0xffff, 99, 1 };
 
@@ -133,12 +121,12 @@ static void act_decrease(struct actor *a)
 
 /* ---- Foreign mappings ---- */
 
-static uint64_t *some_alias(struct actor *a)
+uint64_t *some_alias(struct actor *a)
 {
     return aliases[a - actors][below(&a->dice, NR_ALIASES)];
 }
 
-static long map_foreign(uint64_t *alias, uint64_t mfn, unsigned int domid, uint64_t bits)
+long map_foreign(uint64_t *alias, uint64_t mfn, unsigned int domid, uint64_t bits)
 {
     return hypercall(__HYPERVISOR_update_va_mapping_otherdomain, ARG(alias), mfn * PAGE_SIZE | bits,
                      UVMF_INVLPG | UVMF_LOCAL, domid, 0);
@@ -245,7 +233,7 @@ static void act_mmuext(struct actor *a)
 
 /* ---- Life ---- */
 
-static long create(struct actor *a, unsigned int domid)
+static long create(struct actor *a, unsigned int domid, uint32_t pool)
 {
     struct xen_domctl_createdomain *c = &a->domctl.u.createdomain;
 
@@ -254,13 +242,14 @@ static long create(struct actor *a, unsigned int domid)
                                        : (uint32_t)below(&a->dice, 140);
     c->max_evtchn_port = below(&a->dice, 4) ? 1023 : (uint32_t)below(&a->dice, 8);
     c->max_grant_frames = 4;
+    c->cpupool_id = pool;
     c->grant_opts = XEN_DOMCTL_GRANT_version(1);
     return domctl(a, XEN_DOMCTL_createdomain, domid);
 }
 
 static void act_create(struct actor *a)
 {
-    create(a, below(&a->dice, 16) ? FIRST_DOMID + some_slot(a) : 0);
+    create(a, below(&a->dice, 16) ? FIRST_DOMID + some_slot(a) : 0, some_pool(a));
 }
 
 static void act_destroy(struct actor *a)
@@ -291,14 +280,14 @@ static bool put_page(uint64_t *alias, uint64_t mfn, unsigned int domid,
 }
 
 /* All that a builder does. The others may disturb any step. */
-static void act_build(struct actor *a)
+bool build_domain(struct actor *a, unsigned int slot, uint32_t pool)
 {
-    unsigned int slot = some_slot(a), domid = FIRST_DOMID + slot;
+    unsigned int domid = FIRST_DOMID + slot;
     uint64_t mfns[NR_FRAMES];
     bool ok = true;
 
-    if (create(a, domid)) {
-        return;
+    if (create(a, domid, pool)) {
+        return false;
     }
     a->domctl.u.max_mem.max_memkb = 4 * (NR_FRAMES + below(&a->dice, 2048));
     domctl(a, XEN_DOMCTL_max_mem, domid);
@@ -306,14 +295,21 @@ static void act_build(struct actor *a)
         mfns[i] = i;
     }
     if (reserve(XENMEM_populate_physmap, domid, mfns, NR_FRAMES, 0) != NR_FRAMES) {
-        return;
+        return false;
     }
     memcpy(domains[slot].mfn, mfns, sizeof(mfns));
     for (unsigned int i = 0; i < VICTIM_PAGES && ok; i++) {
         ok = !victim_fill[i] || put_page(some_alias(a), mfns[i], domid, victim_fill[i], mfns);
     }
     start_vcpus(a, domid, mfns[0]);
-    built += domctl(a, XEN_DOMCTL_unpausedomain, domid) == 0;
+    ok = domctl(a, XEN_DOMCTL_unpausedomain, domid) == 0;
+    built += ok;
+    return ok;
+}
+
+static void act_build(struct actor *a)
+{
+    build_domain(a, some_slot(a), some_pool(a));
 }
 
 static void act_simple(struct actor *a)
@@ -379,7 +375,7 @@ static void act_affinity(struct actor *a)
     struct xen_domctl_vcpuaffinity *f = &a->domctl.u.vcpuaffinity;
 
     f->vcpu = (uint32_t)below(&a->dice, 5);
-    f->flags = (uint32_t)below(&a->dice, 4);
+    f->flags = (uint32_t)below(&a->dice, 8);
     a->memory[0] = roll(&a->dice);
     a->memory[1] = roll(&a->dice);
     f->cpumap_hard.nr_bits = f->cpumap_soft.nr_bits = (uint32_t)below(&a->dice, 65);
@@ -531,24 +527,32 @@ static void act_tarn(struct actor *a)
 static void one_act(struct actor *a)
 {
     static void (*const acts[])(struct actor *) = {
-        act_build,    act_build,
-        act_build,    act_build,
-        act_create,   act_destroy,
-        act_populate, act_decrease,
-        act_map,      act_map,
-        act_update,   act_update,
-        act_update,   act_map_shared,
-        act_mmuext,   act_mmuext,
-        act_mmuext,   act_mmuext,
-        act_forest,   act_simple,
-        act_simple,   act_any,
-        act_max_mem,  act_context,
-        act_context,  act_affinity,
-        act_share,    act_event,
-        act_event,    act_event,
-        act_trigger,  act_cpu,
-        act_sysctl,   act_any_of_machine,
-        act_tarn,
+        act_build,     act_build,
+        act_build,     act_build,
+        act_create,    act_destroy,
+        act_populate,  act_decrease,
+        act_map,       act_map,
+        act_update,    act_update,
+        act_update,    act_map_shared,
+        act_mmuext,    act_mmuext,
+        act_mmuext,    act_mmuext,
+        act_forest,    act_simple,
+        act_simple,    act_any,
+        act_max_mem,   act_context,
+        act_context,   act_affinity,
+        act_share,     act_event,
+        act_event,     act_event,
+        act_trigger,   act_cpu,
+        act_sysctl,    act_any_of_machine,
+        act_tarn,      act_pool,
+        act_pool,      act_pool,
+        act_realtime,  act_realtime,
+        act_pool_tarn, act_credit_pool,
+        act_pin,       act_trace,
+        act_ring,      act_pool,
+        act_pool,      act_pool,
+        act_realtime,  act_realtime,
+        act_pool,
     };
 
     acts[below(&a->dice, sizeof(acts) / sizeof(acts[0]))](a);
@@ -575,6 +579,7 @@ static void act(void)
     for (unsigned int i = 0; i < NR_ALIASES; i++) {
         unmap_foreign(aliases[self][i]);
     }
+    pin_end();
     __atomic_sub_fetch(&acting, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -657,6 +662,7 @@ static unsigned int act_on_all(void)
 const char *attack_control(void)
 {
     struct tarn_fail_allocation fail = { .after = 0 };
+    const char *why, *left;
     unsigned long before, after;
     unsigned int started;
     long port;
@@ -667,11 +673,16 @@ const char *attack_control(void)
     port = event_alloc_unbound(DOMID_SELF);
     take_all_ports();
     close_ports((evtchn_port_t)port);
+    pools_begin(&actors[0]);
     before = free_pages();
     started = act_on_all();
     hypercall2(__HYPERVISOR_tarn_op, TARN_OP_fail_allocation, ARG(&fail));
     all_cpus_online();
     destroy_all();
+    why = pools_run(&actors[0]);
+    destroy_all();
+    left = pools_end(&actors[0]);
+    why = why ? why : left;
     close_ports((evtchn_port_t)port);
     upcalls_enable();
     after = free_pages();
@@ -680,5 +691,5 @@ const char *attack_control(void)
            built, mapped, updated, typed, forests);
     printf("attack: %lu operations by %u vcpus; free pages %lu before, %lu after\n", limit, started,
            before, after);
-    return before && before == after ? NULL : "memory was lost";
+    return why ? why : before && before == after ? NULL : "memory was lost";
 }

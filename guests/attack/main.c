@@ -27,11 +27,12 @@ static const struct {
     { "strings", attack_strings },     { "privileged", attack_privileged },
     { "fuzz", attack_fuzz },           { "store", attack_store },
     { "hoard", attack_hoard },         { "rings", attack_rings },
-    { "control", attack_control },
+    { "control", attack_control },     { "trace", attack_trace },
+    { "starve", attack_starve },
 };
 
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
-#define NR_ALONE 5U /* the last of them are not among "all" */
+#define NR_ALONE 7U /* the last of them are not among "all" */
 
 void refused(const char *what, long rc)
 {

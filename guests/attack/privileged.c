@@ -78,14 +78,45 @@ static void try_platform(uint32_t cmd)
            -XEN_EACCES);
 }
 
+/* Each operation of a pool, each of the trace, and the parameters of each scheduler. */
+static void try_suboperations(void)
+{
+    struct xen_sysctl s = { .interface_version = XEN_SYSCTL_INTERFACE_VERSION };
+    struct xen_domctl d = { .interface_version = XEN_DOMCTL_INTERFACE_VERSION };
+
+    for (uint32_t op = 0; op < 12; op++) {
+        s.cmd = XEN_SYSCTL_cpupool_op;
+        s.u.cpupool_op.op = op;
+        expect("cpupool_op", op, hypercall2(__HYPERVISOR_sysctl, ARG(&s), 0), -XEN_EPERM);
+        s.cmd = XEN_SYSCTL_tbuf_op;
+        s.u.tbuf_op.cmd = op;
+        expect("tbuf_op", op, hypercall2(__HYPERVISOR_sysctl, ARG(&s), 0), -XEN_EPERM);
+        s.cmd = XEN_SYSCTL_scheduler_op;
+        s.u.scheduler_op.cmd = op;
+        expect("scheduler_op", op, hypercall2(__HYPERVISOR_sysctl, ARG(&s), 0), -XEN_EPERM);
+        d.cmd = XEN_DOMCTL_scheduler_op;
+        d.domain = DOMID_SELF;
+        d.u.scheduler_op.sched_id = op;
+        for (d.u.scheduler_op.cmd = 0; d.u.scheduler_op.cmd < 5; d.u.scheduler_op.cmd++) {
+            expect("own scheduler_op", op, hypercall2(__HYPERVISOR_domctl, ARG(&d), 0), -XEN_EPERM);
+        }
+        tried += 8;
+    }
+}
+
 /* What is not a structure of these, but needs the same privilege. */
 static void try_others(void)
 {
     domid_t other = 1; /* any that there is */
     struct xen_memory_reservation more = { .nr_extents = 1, .domid = 1 };
 
-    for (uint32_t cmd = 0; cmd < 8; cmd++) {
+    for (uint32_t cmd = 0; cmd < 16; cmd++) {
         expect("tarn_op", cmd, hypercall2(__HYPERVISOR_tarn_op, cmd, ARG(pages[0])), -XEN_EPERM);
+    }
+    for (int32_t cpu = -2; cpu < 3; cpu++) {
+        struct sched_pin_override pin = { .pcpu = cpu };
+
+        expect("pin_override", (uint32_t)cpu, sched_op(SCHEDOP_pin_override, &pin), -XEN_EPERM);
     }
     set_xen_guest_handle(more.extent_start, (xen_pfn_t *)pages[1]);
     expect("maximum_reservation", 0, memory_op(XENMEM_maximum_reservation, &other), -XEN_EPERM);
@@ -105,6 +136,7 @@ const char *attack_privileged(void)
         try_sysctl(cmd);
         try_platform(cmd);
     }
+    try_suboperations();
     try_others();
     printf("attack: %u privileged calls, %u answered otherwise than by a refusal\n", tried, wrong);
     return wrong ? "a privileged call was not refused" : verdict();

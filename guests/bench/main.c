@@ -3,7 +3,8 @@
  * bench - what the hypervisor's hot paths cost, in ticks of the TSC: medians of many rounds, the
  * guest's own stub included and the cost of reading the clock taken off. Under `-icount shift=0` a
  * tick is an instruction, so the figures are exact and the same on any machine (`make bench`).
- * Argument: rounds=N (default 400).
+ * Arguments: rounds=N (default 400); yields=N: instead, what a yield to another of N vcpus costs,
+ * with all pcpus at it (`make cost`).
  */
 #include "guest.h"
 
@@ -250,8 +251,54 @@ static void round_trips(void)
     vcpu_wait_down(1);
 }
 
+/* ---- many vcpus that yield ---- */
+
+static unsigned long yields; /* of all */
+
+static void yield_once(void)
+{
+    sched_op(SCHEDOP_yield, NULL);
+    __atomic_fetch_add(&yields, 1, __ATOMIC_RELAXED);
+}
+
+static void yielder(void)
+{
+    while (!stop) {
+        yield_once();
+    }
+}
+
+static void yield_until(uint64_t then)
+{
+    while (clock_now() < then) {
+        yield_once();
+    }
+}
+
+/* All of the machine's instructions by all yields: with icount the pcpus take turns. */
+static const char *many_yields(unsigned long vcpus)
+{
+    uint64_t start;
+    unsigned long before;
+
+    if (vcpus < 2 || vcpus > vcpu_count()) {
+        return "yields must be from 2 to the number of vcpus";
+    }
+    vcpus_start((unsigned int)vcpus, yielder);
+    yield_until(clock_now() + 100 * MS);
+    before = yields;
+    start = rdtsc();
+    yield_until(clock_now() + 200 * MS);
+    printf("bench: yield to another = %lu\n", (rdtsc() - start) / (yields - before));
+    stop = true;
+    return NULL;
+}
+
 const char *guest_main(void)
 {
+    if (arg_number("yields", 0)) {
+        return many_yields(arg_number("yields", 0));
+    }
     rounds = arg_number("rounds", 400);
     if (rounds < 1 || rounds > MAX_ROUNDS) {
         return "rounds must be from 1 to 2000";

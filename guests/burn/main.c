@@ -16,10 +16,26 @@ struct sample {
 static unsigned int vcpus;
 static volatile bool stop;
 
+/* Between two looks at the clock so much more passes only if another had the CPU. */
+#define AWAY (200 * US)
+static struct {
+    unsigned long times;
+    uint64_t longest, looked;
+} away;
+
+/* Computes for a while: a pause each few instructions is dear under an emulator. */
+static void compute(void)
+{
+    for (unsigned int i = 0; i < 100; i++) {
+        asm volatile("" ::: "memory");
+    }
+    cpu_relax();
+}
+
 static void spin(void)
 {
     while (!stop) {
-        cpu_relax();
+        compute();
         vcpu_check();
     }
 }
@@ -33,6 +49,26 @@ static void take(struct sample *sample)
         vcpu_runstate(v, &info);
         sample->running[v] = info.time[RUNSTATE_running];
     }
+}
+
+static uint64_t look(void)
+{
+    uint64_t now = clock_now(), passed = now - away.looked;
+
+    if (passed > AWAY) {
+        away.times++;
+        away.longest = passed > away.longest ? passed : away.longest;
+    }
+    away.looked = now;
+    return now;
+}
+
+static void away_print(void)
+{
+    printf("burn: away %lu times, longest %lu us\n", away.times, away.longest / US);
+    away.times = 0;
+    away.longest = 0;
+    away.looked = clock_now();
 }
 
 /* In tenths of a per cent. */
@@ -64,6 +100,7 @@ const char *guest_main(void)
     static struct sample first, before, now;
     static char text[360];
     unsigned long seconds = arg_number("seconds", 10);
+    bool tells_away = arg_flag("away");
 
     vcpus = (unsigned int)arg_number("vcpus", 1);
     if (vcpus < 1 || vcpus > vcpu_count()) {
@@ -74,15 +111,19 @@ const char *guest_main(void)
     }
     take(&first);
     before = first;
+    away.looked = first.at;
     for (unsigned long s = 1; s <= seconds; s++) {
-        while (clock_now() < first.at + s * SEC) {
-            cpu_relax();
+        while (look() < first.at + s * SEC) {
+            compute();
             guest_serve();
         }
         take(&now);
         shares_text(text, sizeof(text), &before, &now);
         printf("burn: t=%lu.%03lu share=%s%%\n", (now.at - first.at) / SEC,
                (now.at - first.at) / MS % 1000, text);
+        if (tells_away) {
+            away_print();
+        }
         before = now;
     }
     stop = true;

@@ -47,3 +47,5 @@ void check_misc(void);
 void check_domctl(void);
 void check_domctl_vcpu(domid_t domid);
 void check_sysctl(void);
+void check_trace(void);
+void check_pools(void);

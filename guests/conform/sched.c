@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* sched.c - sched_op: yield, block, poll, watchdog and what it refuses. */
+/* sched.c - sched_op: yield, block, poll, watchdog, override and what it refuses. */
 #include "conform.h"
+
+#include <xen/domctl.h>
 
 static long poll(evtchn_port_t *ports, unsigned int n, uint64_t timeout)
 {
@@ -85,6 +87,82 @@ static void check_watchdog(void)
     result("sched.watchdog.bad", sched_op(SCHEDOP_watchdog, BAD_POINTER));
 }
 
+static struct xen_domctl op;
+static uint64_t hard, soft;
+
+static long domctl(uint32_t cmd)
+{
+    op.cmd = cmd;
+    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op.domain = 0; /* this one */
+    return hypercall(__HYPERVISOR_domctl, ARG(&op), 0, 0, 0, 0);
+}
+
+/* Of vcpu 0, which is the caller. */
+static void affinity(const char *name, uint32_t cmd, uint32_t flags, uint64_t h, uint64_t s)
+{
+    struct xen_domctl_vcpuaffinity *a = &op.u.vcpuaffinity;
+    long rc;
+
+    hard = h;
+    soft = s;
+    memset(&op, 0, sizeof(op));
+    a->flags = flags;
+    a->cpumap_hard.nr_bits = a->cpumap_soft.nr_bits = 64;
+    set_xen_guest_handle(a->cpumap_hard.bitmap, (uint8_t *)&hard);
+    set_xen_guest_handle(a->cpumap_soft.bitmap, (uint8_t *)&soft);
+    rc = domctl(cmd);
+    printf("T|sched.override.%s|%ld|0x%lx 0x%lx\n", name, rc, hard, soft);
+}
+
+static void override(const char *name, int cpu)
+{
+    struct sched_pin_override p = { .pcpu = cpu };
+    long rc = sched_op(SCHEDOP_pin_override, &p);
+
+    memset(&op, 0, sizeof(op));
+    domctl(XEN_DOMCTL_getvcpuinfo);
+    printf("T|sched.override.%s|%ld\n", name, rc);
+    if (rc == 0 && cpu >= 0) {
+        printf("T|sched.override.%s.on|%u\n", name, op.u.getvcpuinfo.cpu);
+    }
+}
+
+static void check_override(void)
+{
+    const uint32_t set = XEN_DOMCTL_setvcpuaffinity, get = XEN_DOMCTL_getvcpuaffinity;
+    const uint32_t h = XEN_VCPUAFFINITY_HARD, s = XEN_VCPUAFFINITY_SOFT, f = XEN_VCPUAFFINITY_FORCE;
+
+    affinity("given", set, h | s, 3, 1);
+    result("sched.override.bad", sched_op(SCHEDOP_pin_override, BAD_POINTER));
+    override("none", -1);
+    override("none.-2", -2);
+    override("64", 64);
+    override("most", 0x7fffffff);
+    override("1", 1);
+    affinity("1.get", get, h | s, 0, 0);
+    override("1.again", 1);
+    override("1.0", 0);
+    override("1.64", 64);
+    affinity("1.set.hard", set, h, 3, 3);
+    affinity("1.set.soft", set, s, 3, 3);
+    affinity("1.set.wrong", set, h, 1UL << 40, 3);
+    affinity("1.still", get, h | s, 0, 0);
+    override("1.end", -1);
+    affinity("1.end.get", get, h | s, 0, 0);
+    override("0", 0);
+    affinity("0.force.wrong", set, h | f, 1UL << 40, 3);
+    affinity("0.force.wrong.get", get, h | s, 0, 0);
+    affinity("0.force", set, f, 3, 3);
+    override("0.force.end", -1);
+    override("1.then", 1);
+    affinity("1.force.both", set, h | s | f, 1, 3);
+    override("1.force.end", -1);
+    override("1.off_affinity", 1);
+    override("1.off_affinity.end", -2);
+    affinity("back", set, h | s, ~0UL, ~0UL);
+}
+
 void check_sched(void)
 {
     struct sched_remote_shutdown remote = { .domain_id = 99, .reason = SHUTDOWN_poweroff };
@@ -93,6 +171,7 @@ void check_sched(void)
     check_block();
     check_poll();
     check_watchdog();
+    check_override();
     result("sched.shutdown.bad", sched_op(SCHEDOP_shutdown, BAD_POINTER));
     result("sched.shutdown.xen", sched_op(SCHEDOP_shutdown, XEN_POINTER));
     result("sched.remote_shutdown.no_domain", sched_op(SCHEDOP_remote_shutdown, &remote));

@@ -356,7 +356,7 @@ static void check_cpus(void)
     result("sysctl.hotplug.unknown", hotplug(0, 9));
 }
 
-static void check_pools(void)
+static void check_pool_info(void)
 {
     static uint8_t map[8];
     struct xen_sysctl_cpupool_op *p = &op.u.cpupool_op;
@@ -645,7 +645,7 @@ void check_sysctl(void)
     check_console_clear();
     check_cpus();
     check_hotplug();
-    check_pools();
+    check_pool_info();
     check_scheduler();
     check_platform();
     check_platform_cpus();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_host.c - the machine and its hypervisor: info, dmesg, debug-keys, cpupool-list.
+ * cmd_host.c - the machine and its hypervisor: info, dmesg, debug-keys, CPUs in and out of
+ * service.
  */
 #include "shell.h"
 
@@ -292,63 +293,46 @@ const struct command cmd_debug_keys = {
     .run = run_debug_keys,
 };
 
-/* ---- cpupool-list ---- */
+/* ---- cpu-online, cpu-offline ---- */
 
-static void pool_cpus(const struct cpumask *map)
+static int hotplug(int argc, char **argv, uint32_t op)
 {
-    bool first = true;
-
-    cpumask_for_each(cpu, map) {
-        out(first ? "%u" : ",%u", cpu);
-        first = false;
-    }
-    out("\n");
-}
-
-static void pool_print(const struct xen_sysctl_cpupool_op *info, const struct cpumask *map,
-                       bool cpus)
-{
-    out("%-19s", cpupool_name(info->cpupool_id));
-    if (cpus) {
-        pool_cpus(map);
-        return;
-    }
-    out("%3u %9s       y       %4d\n", cpumask_weight(map), scheduler_name(info->sched_id),
-        info->n_dom);
-}
-
-static int run_cpupool_list(int argc, char **argv)
-{
-    struct xen_sysctl_cpupool_op info;
-    struct cpumask map;
-    struct options o;
-    bool found = false;
-    uint32_t id = 0;
-    uint64_t cpus;
+    struct xen_sysctl s = { .cmd = XEN_SYSCTL_cpu_hotplug };
+    uint64_t cpu;
     long rc;
 
-    if (!options_flags(&o, argc, argv, "c", "cpus=c", &cpus) || o.nr_rest > 1) {
+    if (argc != 2) {
         return USAGE;
     }
-    for (; (rc = cpupool_info(id, &info, &map)) == 0; id = info.cpupool_id + 1) {
-        if (o.nr_rest && strcmp(cpupool_name(info.cpupool_id), o.rest[0]) != 0) {
-            continue;
-        }
-        if (!found) {
-            out("%-19s%s\n", "Name", cpus ? "CPU list" : "CPUs   Sched     Active   Domain count");
-        }
-        found = true;
-        pool_print(&info, &map, cpus);
+    if (!number_parse(argv[1], NR_CPUS - 1, &cpu)) {
+        return fail("%s: no number of a CPU (EINVAL)", argv[1]);
     }
-    if (rc != -XEN_ENOENT && rc != -XEN_ESRCH) {
-        return fail_errno(rc, "list of cpupools");
-    }
-    return found ? 0 : fail("Pool '%s' does not exist (ENOENT)", o.nr_rest ? o.rest[0] : "");
+    s.u.cpu_hotplug.cpu = (uint32_t)cpu;
+    s.u.cpu_hotplug.op = op;
+    rc = sysctl(&s);
+    return rc ? fail_errno(rc, "CPU %lu", cpu) : 0;
 }
 
-const struct command cmd_cpupool_list = {
-    .name = "cpupool-list",
-    .usage = "[-c] [CPUPOOL]",
-    .help = "cpupools: CPUs, scheduler, domains (-c: which CPUs)",
-    .run = run_cpupool_list,
+static int run_cpu_online(int argc, char **argv)
+{
+    return hotplug(argc, argv, XEN_SYSCTL_CPU_HOTPLUG_ONLINE);
+}
+
+static int run_cpu_offline(int argc, char **argv)
+{
+    return hotplug(argc, argv, XEN_SYSCTL_CPU_HOTPLUG_OFFLINE);
+}
+
+const struct command cmd_cpu_online = {
+    .name = "cpu-online",
+    .usage = "CPU",
+    .help = "bring a CPU into service; it goes to Pool-0",
+    .run = run_cpu_online,
+};
+
+const struct command cmd_cpu_offline = {
+    .name = "cpu-offline",
+    .usage = "CPU",
+    .help = "take a CPU of Pool-0, or a free one, out of service",
+    .run = run_cpu_offline,
 };

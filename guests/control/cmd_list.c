@@ -162,30 +162,51 @@ const struct command cmd_list = {
 
 /* ---- vcpu-list ---- */
 
-static void affinity_read(domid_t domid, uint32_t vcpu, struct cpumask *hard, struct cpumask *soft)
-{
-    struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid };
+struct vcpu_list {
+    bool effective;
+    unsigned int nr_cpus;
+    struct cpumask pool; /* of the domain that is shown */
+};
 
-    *hard = *soft = (struct cpumask){ { 0 } };
-    op.u.vcpuaffinity.vcpu = vcpu;
-    op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
-    cpu_bitmap(&op.u.vcpuaffinity.cpumap_hard, hard);
-    cpu_bitmap(&op.u.vcpuaffinity.cpumap_soft, soft);
-    domctl(&op);
+static void affinity_format(char *buf, size_t size, const struct cpumask *hard,
+                            const struct cpumask *soft, unsigned int nr_cpus)
+{
+    size_t n = (size_t)cpulist_format(buf, size, hard, nr_cpus);
+
+    n = MIN(n, size - 4);
+    n += (size_t)fmt_snprintf(buf + n, size - n, " / ");
+    cpulist_format(buf + n, size - n, soft, nr_cpus);
 }
 
-static void vcpu_line(domid_t domid, uint32_t vcpu, unsigned int nr_cpus)
+/* One whose hard affinity has no CPU of the pool is broken: it runs anywhere there, until such a
+ * CPU comes back. Xen shows the CPU of an override as if it were given, and so do we. */
+static void affinity_print(domid_t domid, uint32_t vcpu, const struct vcpu_list *l)
+{
+    static char text[2 * TEXT_SIZE];
+    struct vcpu_place place;
+
+    vcpu_place_get(domid, vcpu, &l->pool, &place);
+    affinity_format(text, sizeof(text),
+                    l->effective || !place.overridden ? &place.given : &place.hard,
+                    &place.given_soft, l->nr_cpus);
+    out(l->effective ? "%-27s" : "%s", text);
+    if (l->effective) {
+        affinity_format(text, sizeof(text), &place.hard, &place.soft, l->nr_cpus);
+        out(" %s", text);
+    }
+    out("%s%s\n", place.broken ? " (broken)" : "", place.overridden ? " (override)" : "");
+}
+
+static void vcpu_line(domid_t domid, uint32_t vcpu, const struct vcpu_list *l)
 {
     struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuinfo, .domain = domid };
     const struct xen_domctl_getvcpuinfo *info = &op.u.getvcpuinfo;
-    struct cpumask hard, soft;
     char seconds[SECONDS_SIZE];
 
     op.u.getvcpuinfo.vcpu = vcpu;
     if (domctl(&op)) {
         return;
     }
-    affinity_read(domid, vcpu, &hard, &soft);
     out("%-32s %5u %5u", domid_name(domid), domid, vcpu);
     if (info->online) {
         out("%5u %3c%c- ", info->cpu, info->running ? 'r' : '-', info->blocked ? 'b' : '-');
@@ -193,35 +214,43 @@ static void vcpu_line(domid_t domid, uint32_t vcpu, unsigned int nr_cpus)
         out("%5c %3c%cp ", '-', '-', '-');
     }
     out("%9s  ", seconds_format(seconds, sizeof(seconds), info->cpu_time));
-    map_print(&hard, nr_cpus);
-    out(" / ");
-    map_print(&soft, nr_cpus);
-    out("\n");
+    affinity_print(domid, vcpu, l);
+}
+
+static void vcpu_lines(const struct xen_domctl_getdomaininfo *info, struct vcpu_list *l)
+{
+    struct xen_sysctl_cpupool_op pool;
+
+    if (cpupool_info(info->cpupool, &pool, &l->pool)) {
+        l->pool = (struct cpumask){ { 0 } };
+    }
+    for (uint32_t v = 0;
+         info->max_vcpu_id != XEN_INVALID_MAX_VCPU_ID && v <= info->max_vcpu_id && v < VCPUS_MAX;
+         v++) {
+        vcpu_line(info->domain, v, l);
+    }
 }
 
 static int run_vcpu_list(int argc, char **argv)
 {
     struct xen_domctl_getdomaininfo *list = NULL;
-    unsigned int nr_cpus = cpus_max();
+    struct vcpu_list l = { .nr_cpus = cpus_max() };
     struct options o;
-    uint64_t none;
+    uint64_t flags;
     long n;
 
-    if (!options_flags(&o, argc, argv, "", NULL, &none)) {
+    if (!options_flags(&o, argc, argv, "e", "effective=e", &flags)) {
         return USAGE;
     }
+    l.effective = flags;
     n = infos_of(o.rest, o.nr_rest, &list);
     if (n < 0) {
         return 1;
     }
-    out("%-32s %5s %5s %5s %5s %9s %s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)",
-        "Affinity (Hard / Soft)");
+    out("%-32s %5s %5s %5s %5s %9s %s%s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)",
+        "Affinity (Hard / Soft)", l.effective ? "       Effective" : "");
     for (long i = 0; i < n; i++) {
-        for (uint32_t v = 0; list[i].max_vcpu_id != XEN_INVALID_MAX_VCPU_ID &&
-                             v <= list[i].max_vcpu_id && v < VCPUS_MAX;
-             v++) {
-            vcpu_line(list[i].domain, v, nr_cpus);
-        }
+        vcpu_lines(&list[i], &l);
     }
     release(list);
     return 0;
@@ -229,8 +258,8 @@ static int run_vcpu_list(int argc, char **argv)
 
 const struct command cmd_vcpu_list = {
     .name = "vcpu-list",
-    .usage = "[DOMAIN...]",
-    .help = "vcpus: where they run, state, CPU time, affinity",
+    .usage = "[-e] [DOMAIN...]",
+    .help = "vcpus: where they run, state, CPU time, affinity (-e: and what of it counts)",
     .run = run_vcpu_list,
 };
 

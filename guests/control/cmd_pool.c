@@ -1,370 +1,335 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cmd_pool.c - CPU pools that come and go: cpupool-create, -destroy, -cpu-add, -cpu-remove,
- * -migrate, -rename. A change that fails half-way is taken back.
+ * cmd_pool.c - the commands about CPU pools: cpupool-list, -create, -destroy, -cpu-add,
+ * -cpu-remove, -migrate, -rename. What pools.h does for them is whole or not at all, and so are
+ * they.
  */
-#include "options.h"
-#include "shell.h"
+#include "poolconfig.h"
+#include "pools.h"
+
+#include "configtext.h"
 
 #include <tarn.h>
 
-struct pool_config {
-    char name[NAME_SIZE], sched[NAME_SIZE], cpus[TEXT_SIZE];
+/* ---- cpupool-list ---- */
+
+static void pool_print(const struct pool *p, bool cpus)
+{
+    const char *separator = "";
+
+    out("%-19s", p->name);
+    if (!cpus) {
+        out("%3u %9s       %c       %4u\n", cpumask_weight(&p->cpus), scheduler_name(p->sched),
+            cpumask_empty(&p->cpus) ? 'n' : 'y', p->domains);
+        return;
+    }
+    cpumask_for_each(cpu, &p->cpus) {
+        out("%s%u", separator, cpu);
+        separator = ",";
+    }
+    out("\n");
+}
+
+static int run_list(int argc, char **argv)
+{
+    struct options o;
+    struct pool p;
+    uint64_t cpus;
+    long rc = 0;
+
+    if (!options_flags(&o, argc, argv, "c", "cpus=c", &cpus) || o.nr_rest > 1) {
+        return USAGE;
+    }
+    if (o.nr_rest && !pool_lookup(o.rest[0], &p)) {
+        return fail("Pool '%s' does not exist (ENOENT)", o.rest[0]);
+    }
+    out("%-19s%s\n", "Name", cpus ? "CPU list" : "CPUs   Sched     Active   Domain count");
+    if (o.nr_rest) {
+        pool_print(&p, cpus);
+        return 0;
+    }
+    for (uint32_t id = 0; (rc = pool_next(id, &p)) == 0; id = p.id + 1) {
+        pool_print(&p, cpus);
+    }
+    return rc == -XEN_ENOENT || rc == -XEN_ESRCH ? 0 : fail_errno(rc, "list of cpupools");
+}
+
+const struct command cmd_cpupool_list = {
+    .name = "cpupool-list",
+    .usage = "[-c] [CPUPOOL]",
+    .help = "cpupools: CPUs, scheduler, domains (-c: which CPUs)",
+    .run = run_list,
 };
 
-static long pool_op(uint32_t op, uint32_t id, uint32_t cpu, uint32_t domid)
-{
-    struct xen_sysctl s = { .cmd = XEN_SYSCTL_cpupool_op };
+/* ---- cpupool-create ---- */
 
-    s.u.cpupool_op.op = op;
-    s.u.cpupool_op.cpupool_id = id;
-    s.u.cpupool_op.cpu = cpu;
-    s.u.cpupool_op.domid = domid;
-    return sysctl(&s);
+static void report(void *arg, const char *text)
+{
+    (void)arg;
+    fail("%s", text);
 }
 
-static size_t strspn_blank(const char *s)
+/* A file and overrides, or overrides alone. */
+static bool config_take(int nr, char **words, struct pool_config *c)
 {
-    size_t n = 0;
+    bool has_file = nr && !strchr(words[0], '=');
+    const struct file *file = has_file ? file_find(words[0]) : NULL;
 
-    while (s[n] == ' ' || s[n] == '\t') {
-        n++;
+    if (has_file && !file) {
+        return !fail_errno(-XEN_ENOENT, "%s", words[0]);
     }
-    return n;
+    return !pool_config_parse(file ? file->name : "command line", file ? file->data : NULL,
+                              file ? file->size : 0, nr - has_file, words + has_file,
+                              cpu_host_get(), c, report, NULL);
 }
 
-/* By name or number; false after it was told that there is none. */
-static bool pool_find(const char *text, struct xen_sysctl_cpupool_op *info, struct cpumask *map)
+/* Everything that can be told without making it. */
+static bool config_check(struct pool_config *c, uint32_t *sched)
 {
-    char number[12];
+    struct cpumask spare;
+    struct pool other;
 
-    for (uint32_t id = 0; cpupool_info(id, info, map) == 0; id = info->cpupool_id + 1) {
-        fmt_snprintf(number, sizeof(number), "%u", info->cpupool_id);
-        if (strcmp(cpupool_name(info->cpupool_id), text) == 0 || strcmp(number, text) == 0) {
-            return true;
-        }
+    if (pool_lookup(c->name, &other)) {
+        return !fail("Pool name \"%s\" already exists (EEXIST)", c->name);
     }
-    fail("%s: no such cpupool (ENOENT)", text);
-    return false;
-}
-
-/* ---- create ---- */
-
-static const uint32_t schedulers[] = { XEN_SCHEDULER_CREDIT,   XEN_SCHEDULER_CREDIT2,
-                                       XEN_SCHEDULER_RTDS,     XEN_SCHEDULER_NULL,
-                                       XEN_SCHEDULER_ARINC653, TARN_SCHEDULER_SEDF };
-
-static long sched_of(const char *name, uint32_t *id)
-{
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_sched_id };
-
-    if (!*name) {
-        long rc = sysctl(&op);
-
-        *id = op.u.sched_id.sched_id;
-        return rc;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(schedulers); i++) {
-        if (strcmp(scheduler_name(schedulers[i]), name) == 0) {
-            *id = schedulers[i];
-            return 0;
-        }
-    }
-    return -XEN_ENOENT;
-}
-
-static char *key_of(struct pool_config *c, const char *key, size_t *size)
-{
-    *size = NAME_SIZE;
-    if (strcmp(key, "name") == 0) {
-        return c->name;
-    }
-    if (strcmp(key, "sched") == 0) {
-        return c->sched;
-    }
-    *size = TEXT_SIZE;
-    return strcmp(key, "cpus") == 0 ? c->cpus : NULL;
-}
-
-/* key = "value", by itself; `where` and `line` name it. */
-static bool statement(struct pool_config *c, const char *where, unsigned int line, const char *text)
-{
-    static char words[TEXT_SIZE];
-    char *key, *value, *end, *to;
-    size_t size;
-
-    str_copy(words, text, sizeof(words));
-    key = words + strspn_blank(words);
-    if (!*key || *key == '#') {
-        return true;
-    }
-    value = strchr(key, '=');
-    if (!value) {
-        fail("%s:%u: %s: there is no '='", where, line, key);
+    if (!scheduler_find(c->sched, sched) || !pools_free_cpus(&spare)) {
         return false;
     }
-    for (end = value; end > key && (end[-1] == ' ' || end[-1] == '\t'); end--) {
+    if (c->credit_given && *sched != XEN_SCHEDULER_CREDIT) {
+        return !fail("%s: time slices, rate limits and weights are credit's, and it is to have %s "
+                     "(EINVAL)",
+                     c->name, scheduler_name(*sched));
     }
-    *end = 0;
-    value += 1 + strspn_blank(value + 1);
-    for (end = value + strlen(value); end > value && (u8)end[-1] <= ' '; end--) {
+    if (c->nodes_given) {
+        c->cpus = cpumask_and(&c->cpus, &spare);
     }
-    if (end - value >= 2 && (*value == '"' || *value == '\'') && end[-1] == *value) {
-        value++;
-        end--;
-    }
-    *end = 0;
-    to = key_of(c, key, &size);
-    if (!to || str_copy(to, value, size) >= size) {
-        fail(to ? "%s:%u: %s: too long" : "%s:%u: %s: unknown key (name, sched, cpus)", where, line,
-             key);
-        return false;
-    }
-    return true;
+    return pool_can_add(c->name, &c->cpus);
 }
 
-static bool statements(struct pool_config *c, const struct file *file)
+static uint32_t option_bit(int given, uint32_t bit)
 {
-    static char line[TEXT_SIZE];
-    const char *at = file->data, *end = at + file->size;
-
-    for (unsigned int n = 1; at < end; n++) {
-        size_t len = 0;
-
-        while (at + len < end && at[len] != '\n') {
-            len++;
-        }
-        str_copy(line, at, MIN(len + 1, sizeof(line)));
-        line[MIN(len, sizeof(line) - 1)] = 0;
-        if (!statement(c, file->name, n, line)) {
-            return false;
-        }
-        at += len + 1;
-    }
-    return true;
+    return given > 0 ? bit : 0;
 }
 
-static bool pool_read(struct pool_config *c, int nr, char **words)
+static bool pool_fill(const struct pool *p, const struct pool_config *c)
 {
-    for (int i = 0; i < nr; i++) {
-        const struct file *file = strchr(words[i], '=') ? NULL : file_find(words[i]);
+    uint32_t mask = option_bit(c->weight_per_vcpu + 1, TARN_POOL_weight_per_vcpu) |
+                    option_bit(c->reset_on_move + 1, TARN_POOL_reset_on_move) |
+                    option_bit(c->cpus_return + 1, TARN_POOL_cpus_return);
+    uint32_t flags = option_bit(c->weight_per_vcpu, TARN_POOL_weight_per_vcpu) |
+                     option_bit(c->reset_on_move, TARN_POOL_reset_on_move) |
+                     option_bit(c->cpus_return, TARN_POOL_cpus_return);
+    bool params = c->tslice_ms >= 0 || c->ratelimit_us >= 0 || c->delay_us >= 0;
 
-        if (!file && !strchr(words[i], '=')) {
-            fail_errno(-XEN_ENOENT, "%s", words[i]);
-            return false;
-        }
-        if (file ? !statements(c, file)
-                 : !statement(c, "command line", (unsigned int)i + 1, words[i])) {
-            return false;
-        }
-    }
-    if (!c->name[0]) {
-        fail("there is no name");
-        return false;
-    }
-    return true;
-}
-
-/* All of them, or none. */
-static long cpus_move(uint32_t op, uint32_t back, uint32_t id, const struct cpumask *cpus)
-{
-    cpumask_for_each(cpu, cpus) {
-        long rc = pool_op(op, id, cpu, 0);
-
-        if (rc) {
-            cpumask_for_each(done, cpus) {
-                if (done < cpu) {
-                    pool_op(back, id, done, 0);
-                }
-            }
-            return rc;
-        }
-    }
-    return 0;
-}
-
-static int pool_make(const struct pool_config *c)
-{
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cpupool_op };
-    struct tarn_pool_name name = { .id = 0 };
-    struct cpumask cpus = { { 0 } };
-    const char *why = c->cpus[0] ? cpulist_parse(c->cpus, cpu_host_get(), &cpus) : NULL;
-    uint32_t sched;
-    long rc = sched_of(c->sched, &sched);
-
-    if (why) {
-        return fail("%s: cpus: %s (EINVAL)", c->name, why);
-    }
-    if (rc) {
-        return fail_errno(rc, "%s: sched %s", c->name, c->sched);
-    }
-    op.u.cpupool_op.op = XEN_SYSCTL_CPUPOOL_OP_CREATE;
-    op.u.cpupool_op.cpupool_id = XEN_SYSCTL_CPUPOOL_PAR_ANY;
-    op.u.cpupool_op.sched_id = sched;
-    rc = sysctl(&op);
-    if (rc) {
-        return fail_errno(rc, "%s: sched %s", c->name, scheduler_name(sched));
-    }
-    name.id = op.u.cpupool_op.cpupool_id;
-    str_copy(name.name, c->name, sizeof(name.name));
-    rc = hypercall2(__HYPERVISOR_tarn_op, TARN_OP_set_pool_name, ARG(&name));
-    rc = rc ? rc
-            : cpus_move(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, XEN_SYSCTL_CPUPOOL_OP_RMCPU, name.id, &cpus);
-    if (rc) {
-        pool_op(XEN_SYSCTL_CPUPOOL_OP_DESTROY, name.id, 0, 0);
-        return fail_errno(rc, "%s: its name or CPUs", c->name);
-    }
-    return 0;
+    return (!mask || pool_options(p, mask, flags, NULL)) &&
+           (!params || credit_pool_set(p, c->tslice_ms, c->ratelimit_us, c->delay_us)) &&
+           pool_add(p, &c->cpus);
 }
 
 static int run_create(int argc, char **argv)
 {
     static struct pool_config c;
     struct options o;
-    uint64_t flags;
+    struct pool p;
+    uint64_t dry;
+    uint32_t sched;
 
-    memset(&c, 0, sizeof(c));
-    if (!options_flags(&o, argc, argv, "n", "dryrun=n", &flags) || !o.nr_rest) {
+    if (!options_flags(&o, argc, argv, "n", "dryrun=n", &dry) || !o.nr_rest) {
         return USAGE;
     }
-    if (!pool_read(&c, o.nr_rest, o.rest)) {
+    if (!config_take(o.nr_rest, o.rest, &c) || !config_check(&c, &sched)) {
         return 1;
     }
-    if (flags) {
-        out("cpupool name:   %s\nscheduler:      %s\ncpus:           %s\n", c.name,
-            c.sched[0] ? c.sched : "default", c.cpus);
+    out("Using config file \"%s\"\ncpupool name:   %s\nscheduler:      %s\nnumber of cpus: %u\n",
+        strchr(o.rest[0], '=') ? "command line" : o.rest[0], c.name, scheduler_name(sched),
+        cpumask_weight(&c.cpus));
+    if (dry || shell_dry_run) {
         return 0;
     }
-    return pool_make(&c);
+    if (!pool_make(c.name, sched, &p)) {
+        return 1;
+    }
+    if (!pool_fill(&p, &c)) {
+        pool_end(&p, NULL);
+        return 1;
+    }
+    return 0;
 }
 
 const struct command cmd_cpupool_create = {
     .name = "cpupool-create",
     .usage = "[-n] [FILE] [KEY=VALUE...]",
-    .help = "a new cpupool: name=, sched=, cpus= (-n: only look at the words)",
+    .help = "a new cpupool: name=, sched=, cpus= or nodes=, ... (-n: only look at the words)",
     .run = run_create,
 };
 
-/* ---- change ---- */
+/* ---- cpupool-destroy ---- */
+
+static bool take_apart(const struct pool *p, const char *refuge)
+{
+    struct pool to;
+
+    if (!p->domains) {
+        return pool_end(p, NULL);
+    }
+    if (!refuge) {
+        return !fail("Can't destroy cpupool '%s': it has %u domains (EBUSY)", p->name, p->domains);
+    }
+    if (!pool_find(refuge, &to)) {
+        return false;
+    }
+    if (to.id == p->id) {
+        return !fail("%s: its domains can't flee to itself (EINVAL)", p->name);
+    }
+    return pool_end(p, &to);
+}
 
 static int run_destroy(int argc, char **argv)
 {
-    struct xen_sysctl_cpupool_op info;
-    struct cpumask cpus;
-    long rc;
+    const char *refuge = NULL;
+    struct options o;
+    struct pool p;
+    int letter;
 
-    if (argc != 2) {
+    options_init(&o, argc, argv, "e:", "evacuate=e");
+    while ((letter = options_next(&o))) {
+        if (letter == '?') {
+            return USAGE;
+        }
+        refuge = o.value;
+    }
+    if (o.nr_rest != 1) {
         return USAGE;
     }
-    if (!pool_find(argv[1], &info, &cpus)) {
-        return 1;
-    }
-    if (info.n_dom) {
-        return fail("%s: it has %u domains (EBUSY)", argv[1], info.n_dom);
-    }
-    rc = cpus_move(XEN_SYSCTL_CPUPOOL_OP_RMCPU, XEN_SYSCTL_CPUPOOL_OP_ADDCPU, info.cpupool_id,
-                   &cpus);
-    rc = rc ? rc : pool_op(XEN_SYSCTL_CPUPOOL_OP_DESTROY, info.cpupool_id, 0, 0);
-    return rc ? fail_errno(rc, "%s", argv[1]) : 0;
+    return pool_find(o.rest[0], &p) && take_apart(&p, refuge) ? 0 : 1;
 }
 
 const struct command cmd_cpupool_destroy = {
     .name = "cpupool-destroy",
-    .usage = "CPUPOOL",
+    .usage = "[--evacuate CPUPOOL] CPUPOOL",
     .help = "take a cpupool without domains apart; its CPUs are free then",
     .run = run_destroy,
 };
 
-static int cpus_command(int argc, char **argv, uint32_t op, uint32_t back)
-{
-    struct xen_sysctl_cpupool_op info;
-    struct cpumask cpus, members;
-    const char *why;
-    long rc;
+/* ---- cpupool-cpu-add, cpupool-cpu-remove ---- */
 
-    if (argc != 3) {
-        return USAGE;
-    }
-    if (!pool_find(argv[1], &info, &members)) {
-        return 1;
-    }
-    why = cpulist_parse(argv[2], cpu_host_get(), &cpus);
+/* Who says "all" or names a node means those of them that can be meant. */
+static bool cpus_take(const char *text, const struct cpumask *candidates, struct cpumask *cpus)
+{
+    const char *why = cpulist_parse(text, cpu_host_get(), cpus);
+
     if (why) {
-        return fail("%s: %s (EINVAL)", argv[2], why);
+        return !fail("%s: %s (EINVAL)", text, why);
     }
-    rc = cpus_move(op, back, info.cpupool_id, &cpus);
-    return rc ? fail_errno(rc, "%s: CPUs %s", argv[1], argv[2]) : 0;
+    if (text_find((char *)text, "all") || text_find((char *)text, "node")) {
+        *cpus = cpumask_and(cpus, candidates);
+    }
+    return cpumask_empty(cpus) ? !fail("%s: no such CPU is there for it (ENODEV)", text) : true;
 }
 
 static int run_cpu_add(int argc, char **argv)
 {
-    return cpus_command(argc, argv, XEN_SYSCTL_CPUPOOL_OP_ADDCPU, XEN_SYSCTL_CPUPOOL_OP_RMCPU);
+    struct cpumask cpus, spare;
+    struct pool p;
+
+    if (argc != 3) {
+        return USAGE;
+    }
+    return pool_find(argv[1], &p) && pools_free_cpus(&spare) && cpus_take(argv[2], &spare, &cpus) &&
+                   pool_add(&p, &cpus)
+               ? 0
+               : 1;
 }
 
 static int run_cpu_remove(int argc, char **argv)
 {
-    return cpus_command(argc, argv, XEN_SYSCTL_CPUPOOL_OP_RMCPU, XEN_SYSCTL_CPUPOOL_OP_ADDCPU);
+    struct cpumask cpus;
+    struct pool p;
+
+    if (argc != 3) {
+        return USAGE;
+    }
+    return pool_find(argv[1], &p) && cpus_take(argv[2], &p.cpus, &cpus) && pool_remove(&p, &cpus)
+               ? 0
+               : 1;
 }
 
 const struct command cmd_cpupool_cpu_add = {
     .name = "cpupool-cpu-add",
-    .usage = "CPUPOOL CPUS",
+    .usage = "CPUPOOL CPUS|node:N|all",
     .help = "give free CPUs to a cpupool: 3, 0-2,^1, node:0",
     .run = run_cpu_add,
 };
 
 const struct command cmd_cpupool_cpu_remove = {
     .name = "cpupool-cpu-remove",
-    .usage = "CPUPOOL CPUS",
+    .usage = "CPUPOOL CPUS|node:N|all",
     .help = "take CPUs out of a cpupool; its domains go on with the rest",
     .run = run_cpu_remove,
 };
 
+/* ---- cpupool-migrate ---- */
+
+/* As into a pool that has every newcomer begin anew. */
+static bool move_anew(const struct domain *d, const struct pool *to)
+{
+    uint32_t old;
+    bool moved;
+
+    if (!pool_options(to, TARN_POOL_reset_on_move, TARN_POOL_reset_on_move, &old)) {
+        return false;
+    }
+    moved = pool_move(d->name, d->domid, to);
+    return pool_options(to, TARN_POOL_reset_on_move, old, NULL) && moved;
+}
+
 static int run_migrate(int argc, char **argv)
 {
-    struct xen_sysctl_cpupool_op info;
     struct domain *d;
-    long rc;
+    struct options o;
+    struct pool to;
+    uint64_t reset;
 
-    if (argc != 3) {
+    if (!options_flags(&o, argc, argv, "r", "reset=r", &reset) || o.nr_rest != 2) {
         return USAGE;
     }
-    d = domain_named(argv[1]);
-    if (!d || !pool_find(argv[2], &info, NULL)) {
+    d = domain_named(o.rest[0]);
+    if (!d || !pool_find(o.rest[1], &to)) {
         return 1;
     }
-    rc = pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, info.cpupool_id, 0, d->domid);
-    return rc ? fail_errno(rc, "%s to %s", argv[1], argv[2]) : 0;
+    return (reset ? move_anew(d, &to) : pool_move(d->name, d->domid, &to)) ? 0 : 1;
 }
 
 const struct command cmd_cpupool_migrate = {
     .name = "cpupool-migrate",
-    .usage = "DOMAIN CPUPOOL",
+    .usage = "[--reset] DOMAIN CPUPOOL",
     .help = "a running domain goes to another cpupool, and keeps weight, cap and affinities",
     .run = run_migrate,
 };
 
-static int run_pool_rename(int argc, char **argv)
-{
-    struct tarn_pool_name name = { .id = 0 };
-    struct xen_sysctl_cpupool_op info;
-    long rc;
+/* ---- cpupool-rename ---- */
 
-    if (argc != 3 || !*argv[2] || strlen(argv[2]) >= sizeof(name.name)) {
+static int run_rename(int argc, char **argv)
+{
+    const char *why;
+    struct pool p;
+
+    if (argc != 3) {
         return USAGE;
     }
-    if (!pool_find(argv[1], &info, NULL)) {
+    if (!pool_find(argv[1], &p)) {
         return 1;
     }
-    name.id = info.cpupool_id;
-    str_copy(name.name, argv[2], sizeof(name.name));
-    rc = hypercall2(__HYPERVISOR_tarn_op, TARN_OP_set_pool_name, ARG(&name));
-    return rc ? fail_errno(rc, "%s to %s", argv[1], argv[2]) : 0;
+    why = name_wrong(argv[2]);
+    if (why) {
+        return fail("the name '%.40s' %s (EINVAL)", argv[2], why);
+    }
+    return pool_rename(&p, argv[2]) ? 0 : 1;
 }
 
 const struct command cmd_cpupool_rename = {
     .name = "cpupool-rename",
     .usage = "CPUPOOL NEW",
     .help = "give a cpupool another name",
-    .run = run_pool_rename,
+    .run = run_rename,
 };

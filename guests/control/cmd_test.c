@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_test.c - what tests need: faults on purpose (fail-allocation), domains come and go (life). */
+/*
+ * cmd_test.c - what tests need: faults on purpose (fail-allocation), an override of our own vcpu's
+ * affinity (pin-override), domains that come and go (life).
+ */
 #include "shell.h"
 
 #include <tarn.h>
@@ -33,6 +36,30 @@ const struct command cmd_fail_allocation = {
     .usage = "[-c] N",
     .help = "for tests: the hypervisor's N-th allocation fails (-c: the control domain's)",
     .run = run_fail_allocation,
+};
+
+/* Only a domain itself can ask for it, as a driver does around a piece of code. */
+static int run_pin_override(int argc, char **argv)
+{
+    struct sched_pin_override op = { .pcpu = -1 };
+    uint64_t cpu;
+    long rc;
+
+    if (argc != 2 || (strcmp(argv[1], "none") != 0 && !number_parse(argv[1], INT32_MAX, &cpu))) {
+        return USAGE;
+    }
+    if (strcmp(argv[1], "none") != 0) {
+        op.pcpu = (int32_t)cpu;
+    }
+    rc = sched_op(SCHEDOP_pin_override, &op);
+    return rc ? fail_errno(rc, "our vcpu on CPU %s", argv[1]) : 0;
+}
+
+const struct command cmd_pin_override = {
+    .name = "pin-override",
+    .usage = "CPU|none",
+    .help = "for tests: ties domain 0's vcpu to a CPU, whatever its affinity says",
+    .run = run_pin_override,
 };
 
 static uint64_t free_pages(void)

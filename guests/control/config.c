@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c - a domain's file in xl.cfg's syntax: statements `key = value`, ended by a line's end or
- * ';', comments from '#', values numbers, strings in quotes and lists in brackets. Takes in all of
- * it, reports each thing that is wrong, and then what the keys mean together. Pure; its state is
- * one static parser, for it is too large for a stack.
+ * config.c - a domain's file in xl.cfg's syntax (keyfile.h): what its keys are, and what they mean
+ * together. Pure; its state is one static parser, for it is too large for a stack.
  */
-#include "configtext.h"
+#include "keyfile.h"
 
-#include <tarn/number.h>
-
-#define LINE_LENGTH_MAX 2048u
-#define KEY_SIZE 32u
 #define DEFAULT_MEMORY 32u
 #define MEMORY_MAX (1UL << 20) /* MiB */
 #define WEIGHT_MAX 65535u
 #define CAP_VCPU 100u
+#define PERIOD_MIN 10u /* us */
+#define PERIOD_MAX 10000000u
 
 enum key {
     KEY_NAME,
@@ -30,6 +26,9 @@ enum key {
     KEY_MAXVCPUS,
     KEY_WEIGHT,
     KEY_CAP,
+    KEY_PERIOD,
+    KEY_BUDGET,
+    KEY_EXTRATIME,
     KEY_CPUS,
     KEY_CPUS_SOFT,
     KEY_POWEROFF,
@@ -56,6 +55,9 @@ static const char *const key_names[KEYS] = {
     [KEY_MAXVCPUS] = "maxvcpus",
     [KEY_WEIGHT] = "cpu_weight",
     [KEY_CAP] = "cap",
+    [KEY_PERIOD] = "period",
+    [KEY_BUDGET] = "budget",
+    [KEY_EXTRATIME] = "extratime",
     [KEY_CPUS] = "cpus",
     [KEY_CPUS_SOFT] = "cpus_soft",
     [KEY_POWEROFF] = "on_poweroff",
@@ -72,100 +74,30 @@ static const char *const action_names[] = {
     [ACTION_RESTART] = "restart",
     [ACTION_RENAME_RESTART] = "rename-restart",
     [ACTION_PRESERVE] = "preserve",
+    NULL,
 };
 
 struct parser {
-    struct reader r;
+    struct keyfile k;
     const struct cpu_host *host;
     struct config *c;
-    bool seen[KEYS], again[KEYS];
-    unsigned int lines[KEYS];     /* where it was given last; 0: an override */
     struct place cpus, cpus_soft; /* their values: what they mean depends on other keys */
     char root[128], cmdline[TEXT_SIZE], extra[TEXT_SIZE];
     uint64_t memory, maxmem, cap; /* of cap: CAP_NONE when not given */
-    struct value value;
 };
 #define CAP_NONE (~0UL)
 
 static struct parser parser;
 
-/* ---- numbers ---- */
-
-/* A number from min to max of a key; `unit` is for the message. */
-static bool get_number(struct parser *p, enum key key, uint64_t min, uint64_t max, const char *unit,
-                       uint64_t *value)
-{
-    const struct value *v = &p->value;
-    const char *name = key_names[key], *text = v->text;
-    uint64_t n;
-
-    if (v->type == LIST) {
-        return reader_wrong(&p->r, "%s: must be a number, not a list", name);
-    }
-    if (*text == '-' && uint_parse_clamped(text + 1, &n)) {
-        return reader_wrong(&p->r, "%s: must not be negative", name);
-    }
-    if (!uint_parse_clamped(text, &n)) {
-        return reader_wrong(&p->r, "%s: '%.*s' is not a number", name, SHOWN, text);
-    }
-    if (n < min) {
-        return reader_wrong(&p->r, "%s: must be at least %lu%s", name, min, unit);
-    }
-    if (n > max) {
-        return reader_wrong(&p->r, "%s: must be at most %lu%s", name, max, unit);
-    }
-    *value = n;
-    return true;
-}
-
-/* ---- strings ---- */
-
-/* Whether the value is a string that has room in `size` with its NUL. */
-static bool is_text(struct parser *p, enum key key, size_t size)
-{
-    const struct value *v = &p->value;
-
-    if (v->type == LIST || (v->type == WORD && !p->r.override)) {
-        return reader_wrong(&p->r, "%s: must be a string in quotes", key_names[key]);
-    }
-    if (strlen(v->text) >= size) {
-        return reader_wrong(&p->r, "%s: longer than %lu characters", key_names[key], size - 1);
-    }
-    return true;
-}
-
-static bool get_text(struct parser *p, enum key key, char *to, size_t size)
-{
-    if (!is_text(p, key, size)) {
-        return false;
-    }
-    str_copy(to, p->value.text, size);
-    return true;
-}
-
-static bool get_path(struct parser *p, enum key key, char *to, size_t size)
-{
-    if (!get_text(p, key, to, size)) {
-        return false;
-    }
-    return *to ? true : reader_wrong(&p->r, "%s: is empty", key_names[key]);
-}
-
 static bool get_action(struct parser *p, enum key key, enum action *to)
 {
-    char text[SHOWN];
+    unsigned int which;
 
-    if (!get_text(p, key, text, sizeof(text))) {
+    if (!keyfile_choice(&p->k, key, action_names, &which)) {
         return false;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(action_names); i++) {
-        if (strcmp(text, action_names[i]) == 0) {
-            *to = (enum action)i;
-            return true;
-        }
-    }
-    return reader_wrong(&p->r, "%s: '%s' is none of destroy, restart, rename-restart, preserve",
-                        key_names[key], text);
+    *to = (enum action)which;
+    return true;
 }
 
 /* One of two words that mean what we do anyhow. */
@@ -173,58 +105,35 @@ static bool get_fixed(struct parser *p, enum key key, const char *one, const cha
 {
     char text[SHOWN];
 
-    if (!get_text(p, key, text, sizeof(text))) {
+    if (!keyfile_text(&p->k, key, text, sizeof(text))) {
         return false;
     }
     if (strcmp(text, one) && strcmp(text, other)) {
-        return reader_wrong(&p->r, "%s: '%s' is not supported, only '%s'", key_names[key], text,
+        return reader_wrong(&p->k.r, "%s: '%s' is not supported, only '%s'", key_names[key], text,
                             one);
     }
     return true;
 }
 
-static bool is_name_char(char c)
-{
-    return is_word(c) || c == '-' || c == '.' || c == '+' || c == ':';
-}
-
 const char *domain_name_wrong(const char *name)
 {
-    size_t digits = 0, n = strlen(name);
+    const char *why = name_wrong(name);
 
-    if (!n) {
-        return "is empty";
-    }
-    if (n >= NAME_SIZE) {
-        return "is longer than 31 characters";
-    }
-    if (*name == '-') {
-        return "begins with '-'";
-    }
-    for (const char *s = name; *s; s++) {
-        if (!is_name_char(*s)) {
-            return "has characters other than letters, digits and -_.+:";
-        }
-        digits += is_digit(*s);
-    }
-    if (digits == n) {
-        return "is a number";
-    }
-    return strcmp(name, "Domain-0") ? NULL : "is domain 0's";
+    return why || strcmp(name, "Domain-0") ? why : "is domain 0's";
 }
 
 static bool get_name(struct parser *p)
 {
     const char *why;
 
-    if (!is_text(p, KEY_NAME, TEXT_SIZE)) {
+    if (!keyfile_is_text(&p->k, KEY_NAME, TEXT_SIZE)) {
         return false;
     }
-    why = domain_name_wrong(p->value.text);
+    why = domain_name_wrong(p->k.value.text);
     if (why) {
-        return reader_wrong(&p->r, "name: '%.*s' %s", SHOWN, p->value.text, why);
+        return reader_wrong(&p->k.r, "name: '%.*s' %s", SHOWN, p->k.value.text, why);
     }
-    str_copy(p->c->name, p->value.text, sizeof(p->c->name));
+    str_copy(p->c->name, p->k.value.text, sizeof(p->c->name));
     return true;
 }
 
@@ -234,18 +143,29 @@ static bool get_count(struct parser *p, enum key key, uint64_t max, unsigned int
 {
     uint64_t value;
 
-    if (!get_number(p, key, 1, max, "", &value)) {
+    if (!keyfile_number(&p->k, key, 1, max, "", &value)) {
         return false;
     }
     *to = (unsigned int)value;
     return true;
 }
 
+static bool get_extratime(struct parser *p)
+{
+    uint64_t value;
+
+    if (!keyfile_number(&p->k, KEY_EXTRATIME, 0, 1, "", &value)) {
+        return false;
+    }
+    p->c->extratime = (int)value;
+    return true;
+}
+
 /* What a list of CPUs means is found out at the end. */
 static bool keep_cpus(struct parser *p, enum key key, const struct place *at)
 {
-    if (p->value.type == WORD && !p->r.override) {
-        return reader_wrong(&p->r, "%s: must be a string or a list of strings", key_names[key]);
+    if (p->k.value.type == WORD && !p->k.r.override) {
+        return reader_wrong(&p->k.r, "%s: must be a string or a list of strings", key_names[key]);
     }
     *(key == KEY_CPUS ? &p->cpus : &p->cpus_soft) = *at;
     return true;
@@ -255,17 +175,23 @@ static bool apply_number(struct parser *p, enum key key)
 {
     switch (key) {
     case KEY_MEMORY:
-        return get_number(p, key, 1, MEMORY_MAX, " (MiB)", &p->memory);
+        return keyfile_number(&p->k, key, 1, MEMORY_MAX, " (MiB)", &p->memory);
     case KEY_MAXMEM:
-        return get_number(p, key, 1, MEMORY_MAX, " (MiB)", &p->maxmem);
+        return keyfile_number(&p->k, key, 1, MEMORY_MAX, " (MiB)", &p->maxmem);
     case KEY_VCPUS:
         return get_count(p, key, VCPUS_MAX, &p->c->vcpus);
     case KEY_MAXVCPUS:
         return get_count(p, key, VCPUS_MAX, &p->c->maxvcpus);
     case KEY_WEIGHT:
         return get_count(p, key, WEIGHT_MAX, &p->c->weight);
+    case KEY_PERIOD:
+        return keyfile_number(&p->k, key, PERIOD_MIN, PERIOD_MAX, " (us)", &p->c->period_us);
+    case KEY_BUDGET:
+        return keyfile_number(&p->k, key, PERIOD_MIN, PERIOD_MAX, " (us)", &p->c->budget_us);
+    case KEY_EXTRATIME:
+        return get_extratime(p);
     default:
-        return get_number(p, key, 0, CAP_VCPU * VCPUS_MAX, "", &p->cap);
+        return keyfile_number(&p->k, key, 0, CAP_VCPU * VCPUS_MAX, "", &p->cap);
     }
 }
 
@@ -278,26 +204,28 @@ static bool apply_action(struct parser *p, enum key key)
     return get_action(p, key, actions[key - KEY_POWEROFF]);
 }
 
-/* p->value is the key's, and stands at `at`. */
-static bool apply(struct parser *p, enum key key, const struct place *at)
+/* p->k.value is the key's, and stands at `at`. */
+static bool apply(void *owner, unsigned int nr, const struct place *at)
 {
+    struct parser *p = owner;
     struct config *c = p->c;
+    enum key key = nr;
 
     switch (key) {
     case KEY_NAME:
         return get_name(p);
     case KEY_KERNEL:
-        return get_path(p, key, c->kernel, sizeof(c->kernel));
+        return keyfile_path(&p->k, key, c->kernel, sizeof(c->kernel));
     case KEY_RAMDISK:
-        return get_path(p, key, c->ramdisk, sizeof(c->ramdisk));
+        return keyfile_path(&p->k, key, c->ramdisk, sizeof(c->ramdisk));
     case KEY_EXTRA:
-        return get_text(p, key, p->extra, sizeof(p->extra));
+        return keyfile_text(&p->k, key, p->extra, sizeof(p->extra));
     case KEY_CMDLINE:
-        return get_text(p, key, p->cmdline, sizeof(p->cmdline));
+        return keyfile_text(&p->k, key, p->cmdline, sizeof(p->cmdline));
     case KEY_ROOT:
-        return get_text(p, key, p->root, sizeof(p->root));
+        return keyfile_text(&p->k, key, p->root, sizeof(p->root));
     case KEY_POOL:
-        return get_path(p, key, c->pool, sizeof(c->pool));
+        return keyfile_path(&p->k, key, c->pool, sizeof(c->pool));
     case KEY_CPUS:
     case KEY_CPUS_SOFT:
         return keep_cpus(p, key, at);
@@ -311,212 +239,15 @@ static bool apply(struct parser *p, enum key key, const struct place *at)
     case KEY_BUILDER:
         return get_fixed(p, key, "generic", "linux");
     case KEY_UUID:
-        return is_text(p, key, TEXT_SIZE);
+        return keyfile_is_text(&p->k, key, TEXT_SIZE);
     default:
         return apply_number(p, key);
     }
 }
 
-/* How many letters must be changed, added or left out to make b of a. */
-static unsigned int distance(const char *a, const char *b)
-{
-    unsigned int row[KEY_SIZE + 1], n = (unsigned int)strlen(b);
-
-    for (unsigned int j = 0; j <= n; j++) {
-        row[j] = j;
-    }
-    for (unsigned int i = 1; *a; a++, i++) {
-        unsigned int corner = row[0];
-
-        row[0] = i;
-        for (unsigned int j = 1; j <= n; j++) {
-            unsigned int change = corner + (*a != b[j - 1]);
-
-            corner = row[j];
-            row[j] = MIN(MIN(row[j], row[j - 1]) + 1, change);
-        }
-    }
-    return row[n];
-}
-
-static bool unknown_key(struct parser *p, const char *name)
-{
-    unsigned int best = 3;
-    const char *near = NULL;
-
-    for (size_t i = 0; i < KEYS; i++) {
-        unsigned int far = distance(name, key_names[i]);
-
-        if (far < best && far < strlen(key_names[i])) {
-            best = far;
-            near = key_names[i];
-        }
-    }
-    if (near) {
-        return reader_wrong(&p->r, "unknown key '%s', is '%s' meant?", name, near);
-    }
-    return reader_wrong(&p->r, "unknown key '%s'", name);
-}
-
-static enum key key_find(const char *name)
-{
-    unsigned int key = 0;
-
-    while (key < KEYS && strcmp(key_names[key], name)) {
-        key++;
-    }
-    return (enum key)key;
-}
-
-/* ---- statements ---- */
-
-static bool take_key(struct parser *p, char name[KEY_SIZE])
-{
-    size_t n = 0;
-    char c = reader_look(&p->r);
-
-    if (!is_word(c) || is_digit(c)) {
-        if (c > ' ' && c < 0x7f) {
-            return reader_wrong(&p->r, "a key is wanted, and there is '%c'", c);
-        }
-        return reader_wrong(&p->r, "a key is wanted, and there is byte 0x%02x", (uint8_t)c);
-    }
-    while (is_word(reader_look(&p->r))) {
-        if (n + 1 == KEY_SIZE) {
-            return reader_wrong(&p->r, "key longer than %u characters", KEY_SIZE - 1);
-        }
-        name[n++] = reader_take(&p->r);
-    }
-    name[n] = '\0';
-    reader_skip_blanks(&p->r, false);
-    if (reader_look(&p->r) != '=') {
-        return reader_wrong(&p->r, "%s: there is no '=' behind it", name);
-    }
-    reader_take(&p->r);
-    reader_skip_blanks(&p->r, false);
-    return true;
-}
-
-/* Nothing may stand between a value and the statement's end. */
-static bool take_statement_end(struct parser *p, const char *name)
-{
-    char c;
-
-    reader_skip_blanks(&p->r, false);
-    c = reader_look(&p->r);
-    if (c != '\n' && c != ';' && c != '#') {
-        return reader_wrong(&p->r, "%s: there is text behind its value", name);
-    }
-    return true;
-}
-
-/* A key may stand in a file once; an override wins over the file. */
-static bool note_key(struct parser *p, enum key key)
-{
-    bool *seen = p->r.override ? p->again : p->seen;
-
-    if (seen[key]) {
-        if (p->r.override || !p->lines[key]) {
-            return reader_wrong(&p->r, "%s: given twice", key_names[key]);
-        }
-        return reader_wrong(&p->r, "%s: given twice, first in line %u", key_names[key],
-                            p->lines[key]);
-    }
-    seen[key] = true;
-    p->lines[key] = p->r.line;
-    return true;
-}
-
-static bool take_statement(struct parser *p)
-{
-    char name[KEY_SIZE];
-    struct place at;
-    enum key key;
-
-    if (!take_key(p, name)) {
-        return false;
-    }
-    key = key_find(name);
-    at = p->r.here;
-    if (!reader_value(&p->r, name, &p->value) || !take_statement_end(p, name)) {
-        if (key < KEYS) {
-            p->seen[key] = true; /* it is there, even if nobody knows what it says */
-            p->lines[key] = p->r.line;
-        }
-        return false;
-    }
-    if (key == KEYS) {
-        return unknown_key(p, name);
-    }
-    return note_key(p, key) && apply(p, key, &at);
-}
-
-static void take_statements(struct parser *p)
-{
-    for (;;) {
-        unsigned int errors;
-
-        reader_skip_blanks(&p->r, true);
-        if (reader_at_end(&p->r)) {
-            return;
-        }
-        if (reader_look(&p->r) == ';') {
-            reader_take(&p->r);
-            continue;
-        }
-        p->r.line = p->r.here.line;
-        errors = p->r.errors;
-        take_statement(p);
-        /* Behind what is wrong there may be anything; of what is right nothing is left here. */
-        if (p->r.errors != errors && reader_look(&p->r) != ';') {
-            reader_skip_line(&p->r);
-        }
-    }
-}
-
-/* Bytes that have no place in a text, and lines that nobody wrote. */
-static bool check_bytes(struct parser *p, const char *text, size_t size)
-{
-    size_t length = 0;
-
-    p->r.line = 1;
-    for (size_t i = 0; i < size; i++) {
-        uint8_t c = (uint8_t)text[i];
-
-        if (c == '\n') {
-            p->r.line++;
-            length = 0;
-            continue;
-        }
-        if (c == 0) {
-            return reader_wrong(&p->r, "there is a NUL byte: this is no text");
-        }
-        if ((c < ' ' && !is_blank((char)c)) || c == 0x7f) {
-            return reader_wrong(&p->r, "there is a control character, 0x%02x", c);
-        }
-        if (++length > LINE_LENGTH_MAX) {
-            return reader_wrong(&p->r, "line longer than %u characters", LINE_LENGTH_MAX);
-        }
-    }
-    return true;
-}
-
 /* ---- what the keys mean together ---- */
 
-/* At the key, or where the file ends when it isn't there. */
-static void go_to(struct parser *p, enum key key, unsigned int last_line)
-{
-    p->r.line = p->seen[key] || p->again[key] ? p->lines[key] : last_line;
-}
-
-static void check_given(struct parser *p, enum key key)
-{
-    if (!p->seen[key] && !p->again[key]) {
-        reader_wrong(&p->r, "%s: is missing", key_names[key]);
-    }
-}
-
-static void settle_vcpus(struct parser *p, unsigned int last_line)
+static void settle_vcpus(struct parser *p)
 {
     struct config *c = p->c;
 
@@ -525,12 +256,12 @@ static void settle_vcpus(struct parser *p, unsigned int last_line)
         c->maxvcpus = c->vcpus;
     }
     if (c->vcpus > c->maxvcpus) {
-        go_to(p, KEY_VCPUS, last_line);
-        reader_wrong(&p->r, "vcpus: %u are more than maxvcpus, %u", c->vcpus, c->maxvcpus);
+        keyfile_go_to(&p->k, KEY_VCPUS);
+        reader_wrong(&p->k.r, "vcpus: %u are more than maxvcpus, %u", c->vcpus, c->maxvcpus);
     }
 }
 
-static void settle_memory(struct parser *p, unsigned int last_line)
+static void settle_memory(struct parser *p)
 {
     if (!p->memory) {
         p->memory = p->maxmem ? p->maxmem : DEFAULT_MEMORY;
@@ -539,14 +270,15 @@ static void settle_memory(struct parser *p, unsigned int last_line)
         p->maxmem = p->memory;
     }
     if (p->maxmem < p->memory) {
-        go_to(p, KEY_MAXMEM, last_line);
-        reader_wrong(&p->r, "maxmem: %lu MiB are less than memory, %lu MiB", p->maxmem, p->memory);
+        keyfile_go_to(&p->k, KEY_MAXMEM);
+        reader_wrong(&p->k.r, "maxmem: %lu MiB are less than memory, %lu MiB", p->maxmem,
+                     p->memory);
     }
     p->c->memory_kb = p->memory * 1024;
     p->c->maxmem_kb = p->maxmem * 1024;
 }
 
-static void settle_cap(struct parser *p, unsigned int last_line)
+static void settle_cap(struct parser *p)
 {
     unsigned int max = CAP_VCPU * p->c->maxvcpus;
 
@@ -555,16 +287,27 @@ static void settle_cap(struct parser *p, unsigned int last_line)
         return;
     }
     if (p->cap > max) {
-        go_to(p, KEY_CAP, last_line);
-        reader_wrong(&p->r, "cap: must be at most %u, which is all of %u vcpus", max,
+        keyfile_go_to(&p->k, KEY_CAP);
+        reader_wrong(&p->k.r, "cap: must be at most %u, which is all of %u vcpus", max,
                      p->c->maxvcpus);
         return;
     }
     p->c->cap = (int)p->cap;
 }
 
+static void settle_budget(struct parser *p)
+{
+    const struct config *c = p->c;
+
+    if (c->period_us && c->budget_us > c->period_us) {
+        keyfile_go_to(&p->k, KEY_BUDGET);
+        reader_wrong(&p->k.r, "budget: %lu us are over the period, %lu us", c->budget_us,
+                     c->period_us);
+    }
+}
+
 /* xl takes `cmdline` alone, or `root` and `extra` together. */
-static void settle_command_line(struct parser *p, unsigned int last_line)
+static void settle_command_line(struct parser *p)
 {
     char *to = p->c->extra;
     int n;
@@ -577,8 +320,8 @@ static void settle_command_line(struct parser *p, unsigned int last_line)
                                   p->extra)
                    : fmt_snprintf(to, TEXT_SIZE, "%s", p->extra);
     if (n >= (int)TEXT_SIZE) {
-        go_to(p, KEY_EXTRA, last_line);
-        reader_wrong(&p->r, "extra: with root= it is longer than %u characters", TEXT_SIZE - 1);
+        keyfile_go_to(&p->k, KEY_EXTRA);
+        reader_wrong(&p->k.r, "extra: with root= it is longer than %u characters", TEXT_SIZE - 1);
     }
 }
 
@@ -586,7 +329,7 @@ static bool cpus_of(struct parser *p, enum key key, const struct value *v, struc
 {
     const char *why = cpulist_parse(v->text, p->host, map);
 
-    return why ? reader_wrong(&p->r, "%s: %s", key_names[key], why) : true;
+    return why ? reader_wrong(&p->k.r, "%s: %s", key_names[key], why) : true;
 }
 
 static void all_cpus(const struct parser *p, struct cpumask *map)
@@ -602,17 +345,17 @@ static bool cpus_of_list(struct parser *p, enum key key, struct cpumask *maps)
 {
     unsigned int n = 0;
 
-    p->r.here = p->value.items;
-    while (reader_item(&p->r)) {
+    p->k.r.here = p->k.value.items;
+    while (reader_item(&p->k.r)) {
         if (n == p->c->maxvcpus) {
-            return reader_wrong(&p->r, "%s: more items than vcpus, %u", key_names[key], n);
+            return reader_wrong(&p->k.r, "%s: more items than vcpus, %u", key_names[key], n);
         }
-        if (!cpus_of(p, key, &p->r.item, &maps[n++])) {
+        if (!cpus_of(p, key, &p->k.r.item, &maps[n++])) {
             return false;
         }
     }
     if (!n) {
-        return reader_wrong(&p->r, "%s: it names no CPU", key_names[key]);
+        return reader_wrong(&p->k.r, "%s: it names no CPU", key_names[key]);
     }
     while (n < p->c->maxvcpus) {
         all_cpus(p, &maps[n++]);
@@ -628,16 +371,16 @@ static bool settle_cpus(struct parser *p, enum key key, struct cpumask *maps)
     if (!at->at) {
         return false;
     }
-    p->r.here = *at;
-    p->r.line = p->lines[key];
-    p->r.override = !p->r.line;
-    if (!reader_value(&p->r, key_names[key], &p->value)) {
+    p->k.r.here = *at;
+    p->k.r.line = p->k.lines[key];
+    p->k.r.override = !p->k.r.line;
+    if (!reader_value(&p->k.r, key_names[key], &p->k.value)) {
         return false;
     }
-    if (p->value.type == LIST) {
+    if (p->k.value.type == LIST) {
         return cpus_of_list(p, key, maps);
     }
-    if (!cpus_of(p, key, &p->value, &maps[0])) {
+    if (!cpus_of(p, key, &p->k.value, &maps[0])) {
         return false;
     }
     for (unsigned int v = 1; v < p->c->maxvcpus; v++) {
@@ -646,35 +389,19 @@ static bool settle_cpus(struct parser *p, enum key key, struct cpumask *maps)
     return true;
 }
 
-static void settle(struct parser *p, unsigned int last_line)
+static void settle(struct parser *p)
 {
     struct config *c = p->c;
 
-    p->r.line = last_line;
-    check_given(p, KEY_NAME);
-    check_given(p, KEY_KERNEL);
-    settle_memory(p, last_line);
-    settle_vcpus(p, last_line);
-    settle_cap(p, last_line);
-    settle_command_line(p, last_line);
+    keyfile_need(&p->k, KEY_NAME);
+    keyfile_need(&p->k, KEY_KERNEL);
+    settle_memory(p);
+    settle_vcpus(p);
+    settle_cap(p);
+    settle_budget(p);
+    settle_command_line(p);
     c->hard_given = settle_cpus(p, KEY_CPUS, c->hard);
     c->soft_given = settle_cpus(p, KEY_CPUS_SOFT, c->soft);
-}
-
-/* ---- all of it ---- */
-
-static void parse_text(struct parser *p, const char *text, size_t size)
-{
-    p->r.here = (struct place){ text, text + size, 1 };
-    take_statements(p);
-}
-
-static void parse_override(struct parser *p, const char *text)
-{
-    p->r.override = true;
-    p->r.here = (struct place){ text, text + strlen(text), 0 };
-    p->r.line = 0;
-    take_statements(p);
 }
 
 unsigned int config_parse(const char *file, const char *text, size_t size, int nr_overrides,
@@ -682,25 +409,21 @@ unsigned int config_parse(const char *file, const char *text, size_t size, int n
                           void (*report)(void *arg, const char *text), void *arg)
 {
     struct parser *p = &parser;
-    unsigned int last_line;
 
     memset(p, 0, sizeof(*p));
     memset(c, 0, sizeof(*c));
-    p->r.file = file;
+    p->k = (struct keyfile){ .r = { .file = file, .report = report, .arg = arg },
+                             .names = key_names,
+                             .keys = KEYS,
+                             .apply = apply,
+                             .owner = p };
     p->host = host;
     p->c = c;
-    p->r.report = report;
-    p->r.arg = arg;
     p->cap = CAP_NONE;
+    c->extratime = -1;
     c->on_reboot = ACTION_RESTART;
-    if (!check_bytes(p, text, size)) {
-        return p->r.errors;
+    if (keyfile_parse(&p->k, text, size, nr_overrides, overrides)) {
+        settle(p);
     }
-    parse_text(p, text, size);
-    last_line = p->r.here.line;
-    for (int i = 0; i < nr_overrides; i++) {
-        parse_override(p, overrides[i]);
-    }
-    settle(p, last_line);
-    return p->r.errors;
+    return p->k.r.errors;
 }

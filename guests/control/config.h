@@ -24,6 +24,8 @@ struct config {
     char pool[NAME_SIZE];                            /* "": Pool-0 */
     unsigned int weight;                             /* 0: not given */
     int cap;                                         /* -1: not given */
+    uint64_t period_us, budget_us;                   /* real time; 0: not given */
+    int extratime;                                   /* -1: not given */
     enum action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 

@@ -71,6 +71,35 @@ void reader_skip_blanks(struct reader *r, bool lines)
     }
 }
 
+/* ---- names ---- */
+
+static bool is_name_char(char c)
+{
+    return is_word(c) || c == '-' || c == '.' || c == '+' || c == ':';
+}
+
+const char *name_wrong(const char *name)
+{
+    size_t digits = 0, n = strlen(name);
+
+    if (!n) {
+        return "is empty";
+    }
+    if (n >= NAME_SIZE) {
+        return "is longer than 31 characters";
+    }
+    if (*name == '-') {
+        return "begins with '-'";
+    }
+    for (const char *s = name; *s; s++) {
+        if (!is_name_char(*s)) {
+            return "has characters other than letters, digits and -_.+:";
+        }
+        digits += is_digit(*s);
+    }
+    return digits == n ? "is a number" : NULL;
+}
+
 /* ---- values ---- */
 
 static bool add(struct value *v, size_t *n, char c)

@@ -48,6 +48,9 @@ bool reader_value(struct reader *r, const char *key, struct value *v);
 /* The next item of a list; false at its end, or when it is wrong (errors tell). */
 bool reader_item(struct reader *r);
 
+/* NULL, or why a domain or cpupool can't be called that: "is empty", "is a number". */
+const char *name_wrong(const char *name);
+
 static inline bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

@@ -183,6 +183,11 @@ long store_printf(const char *value, const char *format, ...) __attribute__((for
 const char *store_read(const char *path); /* NULL: not there */
 long store_remove(const char *path);
 
+/* ---- cmd_trace.c: the hypervisor's trace ---- */
+
+/* Takes records out of the rings, if the trace is on and it is time. */
+void trace_service(void);
+
 /* ---- wire.c: the host's requests on the second serial port ---- */
 
 void wire_init(void);

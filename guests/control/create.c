@@ -5,25 +5,24 @@
  * message shows when it fails; then all of it is taken back. It owns nothing that outlives a call.
  */
 #include "domains.h"
+#include "placing.h"
 
 #define EVENT_PORTS_MAX 1023u
 /* The hypervisor's own part of a domain, so that we say that it is too much, and not it half-way.
  */
 #define OVERHEAD_PAGES 64u
 #define OVERHEAD_PAGES_VCPU 16u
-#define WHY_SIZE 192u
 
 struct create {
     const struct config *c;
     struct domain *d;
     const struct file *kernel, *ramdisk;
-    struct xen_sysctl_cpupool_op pool;
+    struct placement place;
     xen_domain_handle_t uuid;
     char vm[48]; /* "/vm/UUID" */
     evtchn_port_t console_port, store_port;
     struct build_result built;
     char why[WHY_SIZE]; /* what the builder says */
-    const char *step;   /* what a step is at, when its name doesn't tell */
 };
 
 /* ---- looking ---- */
@@ -69,19 +68,9 @@ static long check_name(struct create *n)
     return 0;
 }
 
-static long find_pool(struct create *n)
+static long find_place(struct create *n)
 {
-    const char *wanted = n->c->pool[0] ? n->c->pool : cpupool_name(0);
-    char number[12];
-
-    for (uint32_t id = 0; cpupool_info(id, &n->pool, NULL) == 0; id = n->pool.cpupool_id + 1) {
-        fmt_snprintf(number, sizeof(number), "%u", n->pool.cpupool_id);
-        if (strcmp(cpupool_name(n->pool.cpupool_id), wanted) == 0 || strcmp(number, wanted) == 0) {
-            return 0;
-        }
-    }
-    fmt_snprintf(n->why, WHY_SIZE, "pool %s: no such cpupool", wanted);
-    return -XEN_ENOENT;
+    return place_look(n->c, &n->place, n->why);
 }
 
 static long check_memory(struct create *n)
@@ -145,7 +134,7 @@ static long make_domain(struct create *n)
     create->max_grant_frames = -1;
     create->max_maptrack_frames = -1;
     create->grant_opts = XEN_DOMCTL_GRANT_version(grant_version());
-    create->cpupool_id = n->pool.cpupool_id;
+    create->cpupool_id = n->place.pool.id;
     rc = domctl(&op);
     if (rc == 0) {
         n->d->domid = op.domain;
@@ -170,51 +159,12 @@ static long set_max_memory(struct create *n)
 
 static long set_affinities(struct create *n)
 {
-    uint32_t flags = (n->c->hard_given ? XEN_VCPUAFFINITY_HARD : 0) |
-                     (n->c->soft_given ? XEN_VCPUAFFINITY_SOFT : 0);
-    long rc = 0;
-
-    for (unsigned int v = 0; flags && v < n->c->maxvcpus && rc == 0; v++) {
-        struct cpumask hard = n->c->hard[v], soft = n->c->soft[v];
-
-        rc = affinity_set(n->d->domid, v, flags, &hard, &soft);
-    }
-    if (rc && n->c->hard_given) {
-        n->step = "pinning its vcpus (are the CPUs of \"cpus\" in its pool?)";
-    }
-    return rc;
+    return place_affinities(n->d, n->c, &n->place, n->why);
 }
-
-#define DEFAULT_WEIGHT 256
 
 static long set_share(struct create *n)
 {
-    struct xen_domctl op = { .cmd = XEN_DOMCTL_scheduler_op, .domain = n->d->domid };
-    struct xen_domctl_scheduler_op *s = &op.u.scheduler_op;
-    long rc;
-
-    if (!n->c->weight && n->c->cap < 0) {
-        return 0;
-    }
-    if (n->pool.sched_id != XEN_SCHEDULER_CREDIT && n->pool.sched_id != XEN_SCHEDULER_CREDIT2) {
-        /* no weights there; what a file says by default is no wish */
-        return n->c->weight == DEFAULT_WEIGHT && n->c->cap <= 0 ? 0 : -XEN_EINVAL;
-    }
-    s->sched_id = n->pool.sched_id;
-    s->cmd = XEN_DOMCTL_SCHEDOP_getinfo;
-    rc = domctl(&op);
-    if (rc) {
-        return rc;
-    }
-    /* credit's and credit2's parameters have one shape */
-    if (n->c->weight) {
-        s->u.credit.weight = (uint16_t)n->c->weight;
-    }
-    if (n->c->cap >= 0) {
-        s->u.credit.cap = (uint16_t)n->c->cap;
-    }
-    s->cmd = XEN_DOMCTL_SCHEDOP_putinfo;
-    return domctl(&op);
+    return place_params(n->d, n->c, &n->place, n->why);
 }
 
 static long make_port(struct create *n, evtchn_port_t *port)
@@ -332,14 +282,14 @@ static const struct {
     { "its name", check_name },
     { "its files", find_files },
     { "its kernel", check_kernel },
-    { "its pool", find_pool },
+    { "its pool", find_place },
     { "its memory", check_memory },
 }, steps[] = {
     { "creating it", make_domain },
     { "giving it vcpus", set_vcpus },
     { "setting its limit of memory", set_max_memory },
     { "setting where its vcpus run", set_affinities },
-    { "setting its weight and cap", set_share },
+    { "setting its scheduler's parameters", set_share },
     { "making its event channels", make_ports },
     { "building it", build },
     { "opening its console", open_console },
@@ -353,7 +303,7 @@ static void complain(struct create *n, long rc, const char *what)
     if (n->why[0]) {
         fail("%s: %s", n->c->name, n->why);
     } else {
-        fail_errno(rc, "%s: %s", n->c->name, n->step ? n->step : what);
+        fail_errno(rc, "%s: %s", n->c->name, what);
     }
 }
 

@@ -4,7 +4,7 @@
  * is only looked at, and of a domain that is there. Keys for what a PV domain here can't have are
  * left out.
  */
-#include "shell.h"
+#include "realtime.h"
 
 static void info_print(const char *name, const char *pool, const uint8_t *uuid)
 {
@@ -102,6 +102,17 @@ static void actions_print(const struct config *c)
     action_print("on_crash", c->on_crash);
 }
 
+/* In us, as the file has it. */
+static void time_print(uint64_t period, uint64_t budget)
+{
+    if (period) {
+        json_count("period", period);
+    }
+    if (budget) {
+        json_count("budget", budget);
+    }
+}
+
 void details_of_file(const struct config *c)
 {
     json_object();
@@ -119,6 +130,10 @@ void details_of_file(const struct config *c)
     if (c->cap >= 0) {
         json_count("cap", (uint64_t)c->cap);
     }
+    time_print(c->period_us, c->budget_us);
+    if (c->extratime >= 0) {
+        json_count("extratime", (uint64_t)c->extratime);
+    }
     json_end();
     kernel_print(c);
     json_end();
@@ -126,16 +141,34 @@ void details_of_file(const struct config *c)
     json_done();
 }
 
-static void sched_print(domid_t domid)
+static void credit_print(domid_t domid)
 {
     struct xen_domctl_sched_credit p = { 0 };
 
-    json_key("sched_params");
-    json_object();
     if (credit_domain(domid, XEN_DOMCTL_SCHEDOP_getinfo, &p) == 0) {
-        json_text("sched", "credit");
         json_count("weight", p.weight);
         json_count("cap", p.cap);
+    }
+}
+
+/* Under a real-time scheduler those of vcpu 0. */
+static void sched_print(const struct xen_domctl_getdomaininfo *info)
+{
+    const struct domain *d = domain_by_id(info->domain);
+    struct xen_sysctl_cpupool_op pool;
+    struct reservation r;
+
+    json_key("sched_params");
+    json_object();
+    if (cpupool_info(info->cpupool, &pool, NULL) == 0 && pool.cpupool_id == info->cpupool) {
+        json_text("sched", scheduler_name(pool.sched_id));
+        if (pool.sched_id == XEN_SCHEDULER_CREDIT) {
+            credit_print(info->domain);
+        } else if (d && realtime_scheduler(pool.sched_id) &&
+                   reservation_get(d, pool.sched_id, 0, &r)) {
+            time_print(r.period / 1000, r.budget / 1000);
+            json_count("extratime", r.extra);
+        }
     }
     json_end();
 }
@@ -155,7 +188,7 @@ void details_of_domain(const struct xen_domctl_getdomaininfo *info)
     vcpus_print(info->max_vcpu_id + 1, info->nr_online_vcpus, &info->domain);
     affinity_print(c);
     memory_print(info->max_pages * 4, info->tot_pages * 4);
-    sched_print(info->domain);
+    sched_print(info);
     kernel_print(c);
     json_end();
     if (c) {

@@ -170,6 +170,52 @@ long affinity_set(domid_t domid, uint32_t vcpu, uint32_t flags, struct cpumask *
     return domctl(&op);
 }
 
+void affinity_get(domid_t domid, uint32_t vcpu, struct cpumask *hard, struct cpumask *soft)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuaffinity, .domain = domid };
+
+    *hard = *soft = (struct cpumask){ { 0 } };
+    op.u.vcpuaffinity.vcpu = vcpu;
+    op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+    cpu_bitmap(&op.u.vcpuaffinity.cpumap_hard, hard);
+    cpu_bitmap(&op.u.vcpuaffinity.cpumap_soft, soft);
+    domctl(&op);
+}
+
+/* As the hypervisor makes it of what was given, for one that doesn't say. */
+static void place_derive(const struct cpumask *pool, struct vcpu_place *place)
+{
+    place->hard = cpumask_and(&place->given, pool);
+    place->broken = cpumask_empty(&place->hard) && !cpumask_empty(pool);
+    if (place->broken) {
+        place->hard = *pool;
+    }
+    place->soft = cpumask_and(&place->given_soft, &place->hard);
+    if (cpumask_subset(&place->hard, &place->soft)) {
+        place->soft = (struct cpumask){ { 0 } };
+    }
+}
+
+_Static_assert(sizeof(struct cpumask) == TARN_CPUS_MAX / 8, "a set of CPUs is as long for tarn");
+
+void vcpu_place_get(domid_t domid, uint32_t vcpu, const struct cpumask *pool,
+                    struct vcpu_place *place)
+{
+    struct tarn_vcpu_placement op = { .domid = domid, .vcpu = vcpu };
+
+    *place = (struct vcpu_place){ .broken = false };
+    affinity_get(domid, vcpu, &place->given, &place->given_soft);
+    if (hypercall2(__HYPERVISOR_tarn_op, TARN_OP_get_vcpu_placement, ARG(&op))) {
+        place_derive(pool, place);
+        return;
+    }
+    memcpy(&place->given, op.given, sizeof(place->given));
+    memcpy(&place->hard, op.hard, sizeof(place->hard));
+    memcpy(&place->soft, op.soft, sizeof(place->soft));
+    place->broken = op.flags & TARN_PLACEMENT_broken;
+    place->overridden = op.flags & TARN_PLACEMENT_override;
+}
+
 const char *domid_name(domid_t domid)
 {
     const struct domain *d = domain_by_id(domid);
@@ -214,6 +260,8 @@ const char *scheduler_name(uint32_t sched_id)
         return "null";
     case TARN_SCHEDULER_SEDF:
         return "sedf";
+    case TARN_SCHEDULER_RR:
+        return "rr";
     default:
         return "unknown";
     }

@@ -75,6 +75,7 @@ static void serve(void)
     }
     shell_service();
     wire_service();
+    trace_service();
     serve_domains();
     session = outer;
 }

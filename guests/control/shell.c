@@ -5,6 +5,7 @@
  * while a command runs waits for it, but ^C breaks it off.
  */
 #include "shell.h"
+#include "pools.h"
 #include "readline.h"
 
 #define KEYS_MAX 1024u
@@ -92,7 +93,44 @@ static void offer_commands(struct completion *c)
     }
 }
 
-/* Ending of the files that a command takes; NULL: it takes domains. */
+static void offer_domains(struct completion *c)
+{
+    for (const struct domain *d = domains_first(); d; d = d->next) {
+        offer(c, d->name);
+    }
+}
+
+static void offer_pools(struct completion *c)
+{
+    struct pool p;
+
+    for (uint32_t id = 0; pool_next(id, &p) == 0; id = p.id + 1) {
+        offer(c, p.name);
+    }
+}
+
+/* The words between the command and the one that is being typed. */
+static unsigned int words_between(const char *line, const char *start)
+{
+    unsigned int n = 0;
+
+    for (const char *p = line; p < start; p++) {
+        n += !blank(*p) && blank(p[1]);
+    }
+    return n ? n - 1 : 0;
+}
+
+/* cpupool-migrate has its pool behind a domain; options that name one are "-p" and --evacuate. */
+static bool pool_wanted(const char *line, const char *start)
+{
+    if (text_begins(line, "cpupool-migrate ")) {
+        return words_between(line, start) > 0;
+    }
+    return text_begins(line, "cpupool-") ||
+           (text_begins(line, "sched-") && start > line + 3 && text_begins(start - 3, "-p "));
+}
+
+/* Ending of the files that a command takes; NULL: it takes none. */
 static const char *files_wanted(const char *line)
 {
     static const char *const endings[][2] = { { "create ", ".cfg" },
@@ -107,7 +145,7 @@ static const char *files_wanted(const char *line)
     return NULL;
 }
 
-/* The first word is a command; what follows are files, or domains. */
+/* The first word is a command; what follows are files, pools or domains. */
 static void offer_all(struct completion *c, const char *line)
 {
     const struct file *f;
@@ -124,8 +162,10 @@ static void offer_all(struct completion *c, const char *line)
             offer(c, f->name);
         }
     }
-    for (const struct domain *d = domains_first(); d && !ending; d = d->next) {
-        offer(c, d->name);
+    if (pool_wanted(line, c->start)) {
+        offer_pools(c);
+    } else if (!ending) {
+        offer_domains(c);
     }
 }
 

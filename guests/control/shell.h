@@ -69,6 +69,16 @@ long domain_limit(domid_t domid, uint64_t kib);
  */
 long affinity_set(domid_t domid, uint32_t vcpu, uint32_t flags, struct cpumask *hard,
                   struct cpumask *soft);
+/* As given; empty: it isn't there. */
+void affinity_get(domid_t domid, uint32_t vcpu, struct cpumask *hard, struct cpumask *soft);
+/* Where a vcpu may run: as it was given, and what of it counts now in its pool of these CPUs. */
+struct vcpu_place {
+    struct cpumask given, given_soft, hard, soft; /* soft: empty: no wish */
+    bool broken;                                  /* none of the given is in the pool */
+    bool overridden;                              /* SCHEDOP_pin_override ties it to one */
+};
+void vcpu_place_get(domid_t domid, uint32_t vcpu, const struct cpumask *pool,
+                    struct vcpu_place *place);
 /* NUL of the list's domain, or "(null)" as xl has it. */
 const char *domid_name(domid_t domid);
 long physinfo_get(struct xen_sysctl_physinfo *info);
@@ -89,6 +99,11 @@ void details_of_domain(const struct xen_domctl_getdomaininfo *info); /* within j
 
 /* ---- cmd_vcpu.c ---- */
 
+/* Of a domain's `nr` vcpus those below `online` shall be up, it is told. A status. */
+int vcpus_available(domid_t domid, uint32_t nr, uint64_t online);
+
+/* ---- cmd_credit.c ---- */
+
 /* The credit scheduler's parameters of a domain; cmd: XEN_DOMCTL_SCHEDOP_*. 0 or -errno. */
 long credit_domain(domid_t domid, uint32_t cmd, struct xen_domctl_sched_credit *p);
 
@@ -96,6 +111,10 @@ long credit_domain(domid_t domid, uint32_t cmd, struct xen_domctl_sched_credit *
 
 /* The domain file with the overrides, from allocate(); NULL after its faults were told. */
 struct config *config_read(const char *name, int nr, char **overrides);
+
+/* ---- cmd_trace.c ---- */
+
+extern const struct command cmd_trace;
 
 /* ---- the commands ---- */
 
@@ -105,4 +124,6 @@ extern const struct command cmd_list, cmd_vcpu_list, cmd_top, cmd_uptime, cmd_do
     cmd_cpupool_list, cmd_help, cmd_echo, cmd_files, cmd_sleep, cmd_exit, cmd_poweroff, cmd_mem_set,
     cmd_mem_max, cmd_fail_allocation, cmd_life, cmd_run, cmd_pages, cmd_cpupool_create,
     cmd_cpupool_destroy, cmd_cpupool_cpu_add, cmd_cpupool_cpu_remove, cmd_cpupool_migrate,
-    cmd_cpupool_rename;
+    cmd_cpupool_rename, cmd_cpupool_numa_split, cmd_cpu_online, cmd_cpu_offline, cmd_sched_rtds,
+    cmd_sched_sedf, cmd_measure, cmd_repin, cmd_torture, cmd_advise, cmd_dom0_isolate,
+    cmd_pin_override;

@@ -113,7 +113,8 @@ static void wire_write(struct session *s, int stream, const char *text, size_t l
         len -= n;
         if (wire.text_used == sizeof(wire.text)) {
             flush();
-            hear(); /* a long text can be cancelled, too */
+            trace_service(); /* it may say a lot about this text */
+            hear();          /* a long text can be cancelled, too */
         }
     }
 }

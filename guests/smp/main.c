@@ -6,6 +6,8 @@
  * With "counters" each vcpu counts on its own instead, and vcpu 0 prints all
  * counters once a second, for ever or seconds=N; vcpus go down and come up as
  * the control domain wants it, and meanwhile their counters stand still.
+ * With "spin" vcpus 0 and 1 pass a lock to and fro as fast as they can, each spinning
+ * until it is its turn, and how often is told once a second, for seconds=N (default 5).
  */
 #include "guest.h"
 
@@ -237,6 +239,45 @@ static const char *run_counters(unsigned long seconds)
     return NULL;
 }
 
+/* Whose turn it is. A vcpu that has no CPU when it is its turn stalls the other. */
+static volatile unsigned int turn;
+static volatile unsigned long handed_over;
+
+static void hand_over(unsigned int self)
+{
+    while (turn != self) {
+        cpu_relax();
+    }
+    handed_over++;
+    turn = !self;
+}
+
+static void spin_second(void)
+{
+    for (;;) {
+        hand_over(1);
+    }
+}
+
+static const char *run_spin(unsigned long seconds)
+{
+    uint64_t start;
+
+    if (vcpu_count() < 2 || vcpus_start(2, spin_second)) {
+        return "a vcpu does not start";
+    }
+    start = clock_now();
+    for (unsigned long s = 1; s <= seconds; s++) {
+        unsigned long before = handed_over;
+
+        while (clock_now() < start + s * SEC) {
+            hand_over(0);
+        }
+        printf("smp: the lock changed hands %lu times in a second\n", handed_over - before);
+    }
+    return NULL;
+}
+
 const char *guest_main(void)
 {
     unsigned int all = vcpu_count();
@@ -249,6 +290,9 @@ const char *guest_main(void)
     }
     if (arg_flag("counters")) {
         return run_counters(arg_number("seconds", 0));
+    }
+    if (arg_flag("spin")) {
+        return run_spin(arg_number("seconds", 5));
     }
     failure = bring_up();
     if (failure) {

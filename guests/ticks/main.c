@@ -3,7 +3,9 @@
  * ticks - periodic and one-shot timers with their lateness, the wall clock, and
  * a check that system time never goes back, not even from one vcpu to another.
  * Arguments: seconds=N (default 3), hz=N (default 100), slack=N microseconds by
- * which the clocks of two vcpus may differ (default 1).
+ * which the clocks of two vcpus may differ (default 1); counter: only count, with
+ * a timer and an event to itself for each tick, and tell whether all came, from
+ * after=N milliseconds on (default 0).
  */
 #include "guest.h"
 
@@ -103,6 +105,54 @@ static const char *run_one_shots(void)
     return NULL;
 }
 
+static volatile unsigned long answers;
+
+static void on_answer(evtchn_port_t port)
+{
+    (void)port;
+    answers++;
+}
+
+static void wait_awhile(void)
+{
+    timer_set(clock_now() + MS);
+    vcpu_block();
+}
+
+/* One timer after the other, each due a period after the one before, be that as late as it was. */
+static const char *run_counter(unsigned long seconds, unsigned long hz)
+{
+    long port = event_bind_ipi(0);
+    uint64_t next, before, longest = 0;
+    unsigned long due = seconds * hz;
+
+    if (port < 0) {
+        return "bind_ipi";
+    }
+    event_handle((evtchn_port_t)port, 0, on_answer);
+    clock_sleep(arg_number("after", 0) * MS);
+    next = before = clock_now();
+    ticks = 0;
+    for (unsigned long i = 1; i <= due; i++) {
+        next += SEC / hz;
+        if (timer_set(next)) {
+            return "set_timer_op";
+        }
+        wait_until(ticks == i);
+        if (event_send((evtchn_port_t)port)) {
+            return "send";
+        }
+        longest = last_tick - before > longest ? last_tick - before : longest;
+        before = last_tick;
+    }
+    for (unsigned int i = 0; i < 100 && answers < due; i++) {
+        wait_awhile();
+    }
+    printf("ticks: counted %lu of %lu, %lu events of %lu, largest gap %lu us\n", ticks, due,
+           answers, due, longest / US);
+    return ticks < due || answers != due ? "an event is lost" : NULL;
+}
+
 /* Reads the clock under a lock, so that the order of the reads is known. */
 static void clock_check(void)
 {
@@ -156,6 +206,9 @@ const char *guest_main(void)
         return "bind_virq";
     }
     event_handle((evtchn_port_t)port, 0, on_tick);
+    if (arg_flag("counter")) {
+        return run_counter(arg_number("seconds", 3), arg_number("hz", 1000));
+    }
     failure = run_periodic(arg_number("seconds", 3), arg_number("hz", 100));
     if (!failure) {
         failure = run_one_shots();

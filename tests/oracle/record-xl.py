@@ -35,13 +35,18 @@ BINARIES = {"xl": "usr/lib/xen-4.17/bin/xl", "xenstored": "usr/lib/xen-4.17/bin/
             "xen-init-dom0": "usr/lib/xen-4.17/bin/xen-init-dom0"}
 MODULES = ["xen-privcmd", "xen-evtchn", "xen-gntdev", "xen-gntalloc", "xenfs"]
 
-# name of the run: (lines that are run, -smp)
+TWO_NODES = ("4,sockets=2,cores=2,threads=1 -object memory-backend-ram,id=ram0,size=512M "
+             "-object memory-backend-ram,id=ram1,size=512M -numa node,cpus=0-1,memdev=ram0 -numa node,cpus=2-3,memdev=ram1")
+
+# name of the run: (lines that are run, -smp and what may stand behind it)
 RUNS = {
     "layout-1": ("layout.sh", "1"),
     "layout-4": ("layout.sh", "4"),
     "layout-8": ("layout.sh", "8,sockets=2,cores=2,threads=2"),
     "layout-6": ("layout.sh", "6,sockets=3,cores=2,threads=1"),
     "life": ("life.sh", "4"),
+    "numa": ("numa.sh", TWO_NODES),
+    "pools": ("pools.sh", "4"),
     "wrong": ("wrong.sh", "4"),
 }
 
@@ -139,7 +144,7 @@ def command(smp, kernel, archive, options):
     words = "earlyprintk=xen console=hvc0 panic=1 quiet"
     append = (f"dom0_mem={options.dom0_mem} dom0_max_vcpus=1 loglvl=warning guest_loglvl=error console=com1 "
               f"noreboot sched=credit {options.append}").strip()
-    return [linux.QEMU, "-accel", "tcg,thread=multi", "-cpu", options.cpu, "-smp", smp, "-m", options.memory,
+    return [linux.QEMU, "-accel", "tcg,thread=multi", "-cpu", options.cpu, "-smp", *smp.split(" "), "-m", options.memory,
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-device", "isa-debug-exit",
             "-kernel", str(linux.hypervisor(options.hypervisor)), "-append", append,
             "-initrd", f"{linux.quote(kernel)} {words},{linux.quote(archive)}"]

@@ -2,6 +2,8 @@
 """From power-on to the CPU summary, on both boot paths and many machine layouts."""
 import re
 
+import pytest
+
 from tarn import EXIT_OFF
 
 SUMMARY = (r"\(tarn\) (\d+) cpus? online: (\d+) sockets?, (\d+) cores? per socket, "
@@ -143,3 +145,14 @@ def test_huge_machine_memory(boot):
                                                                  "-machine", "memory-backend=m"])
     summary(machine)
     assert machine.quit() == EXIT_OFF
+
+
+@pytest.mark.parametrize("cpu", ["max,-smap", "max,-smap,-pdpe1gb", "qemu64,+smep"])
+def test_pages_of_1_gib(boot, cpu):
+    """The boot tables reach 4 GiB, or 1 GiB on a CPU without such pages; memory above is used all the same."""
+    machine = boot(cpu=cpu, memory=2500, modules=["hello"])
+    machine.expect(r"^hello: ok\n")
+    assert machine.wait() == EXIT_OFF
+    free, total = machine.expect_past(r"\(tarn\) (\d+) KiB of (\d+) KiB free\n")
+    assert int(machine.expect_past(r"^hello: nr_pages (\d+) ")[0]) * 4 > 2300 * 1024
+    assert int(total) > 2490 * 1024 and int(free) >= 0

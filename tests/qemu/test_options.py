@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Options of the hypervisor's command line, and how dom0's end is the machine's."""
 import os
+import re
+import struct
 
 import pytest
 
+from host import Machine
 from tarn import BUILD, EXIT_OFF, guest
 
 MIB = 1 << 20
@@ -56,13 +59,59 @@ def test_dom0_mem_too_much(boot):
     assert machine.quit() == EXIT_OFF
 
 
-@pytest.mark.parametrize("value,count", [("2", 2), ("7", 7), ("1-3", 3), ("2-", 4)])
+@pytest.mark.parametrize("value,count", [("2", 2), ("7", 7), ("1-3", 3), ("2-", 4), ("6-", 6), ("5-8", 5), ("1-9", 4),
+                                         ("-2", 2), ("64", 64)])
 def test_dom0_max_vcpus(boot, value, count):
     assert vcpus(hello(boot, f"dom0_max_vcpus={value}", smp="4")) == count
 
 
 def test_dom0_has_a_vcpu_for_each_cpu(boot):
     assert vcpus(hello(boot, "maxcpus=3", smp="4")) == 3
+
+
+SMP = "8,sockets=2,cores=2,threads=2"
+MATRIX = [
+    (cpus, vcpus)
+    for cpus in ["", "maxcpus=1", "maxcpus=3", "maxcpus=8", "maxcpus=200", "smt=0", "no-smt maxcpus=3", "smt=1"]
+    for vcpus in ["", "dom0_max_vcpus=1", "dom0_max_vcpus=6", "dom0_max_vcpus=2-5"]
+]
+ALL = [(s, c, t) for s in range(2) for c in range(2) for t in range(2)]
+
+
+def matrix_cpus(options):
+    """What these options leave of the machine's CPUs."""
+    left = [c for c in ALL if not c[2]] if "smt=0" in options or "no-smt" in options else ALL
+    return left[:int(options.split("maxcpus=")[1])] if "maxcpus" in options else left
+
+
+def matrix_vcpus(option, cpus):
+    low, _, high = option.partition("=")[2].partition("-")
+    return cpus if not option else min(max(cpus, int(low)), int(high or low))
+
+
+@pytest.mark.parametrize("cpus,vcpus_option", MATRIX)
+def test_matrix(boot, cpus, vcpus_option):
+    machine = hello(boot, f"{cpus} {vcpus_option}", smp=SMP, cpu="max,-smap,vendor=GenuineIntel")
+    found = [tuple(int(n) for n in re.findall(r"\d+", line)[1:4]) for line in machine.lines(r"^\(tarn\) cpu \d+: socket")]
+    assert found == matrix_cpus(cpus)
+    assert vcpus(machine) == matrix_vcpus(vcpus_option, len(found))
+    assert machine.lines(rf"^\(tarn\) Pool-0: {len(found)} cpus")
+    assert not machine.lines("option '")
+
+
+@pytest.mark.parametrize("options,expected", [
+    ("dom0_vcpus_pin", ["0", "1", "2", "3"]),
+    ("dom0_vcpus_pin dom0_max_vcpus=2", ["0", "1"]),
+    ("dom0_vcpus_pin dom0_max_vcpus=6", ["0", "1", "2", "3", "0", "1"]),
+    ("dom0_vcpus_pin maxcpus=2 dom0_max_vcpus=3", ["0", "1", "0"]),
+    ("dom0_vcpus_pin smt=0", ["0", "1"]),
+    ("dom0_vcpus_pin cpupool=a:cpus=1", ["0", "2", "3"]),
+    ("no-dom0_vcpus_pin", ["all"] * 4),
+])
+def test_pins_of_dom0(options, expected):
+    with Machine(smp="4,cores=2,threads=2", up=["--cpu", "max,-smap,vendor=GenuineIntel", "--append",
+                                                "dom0_max_vcpus=1-128 " + options]) as m:
+        assert re.findall(r"^Domain-0 .*  (\S+) / all$", m.out("vcpu-list", "Domain-0"), re.M) == expected
 
 
 @pytest.mark.parametrize("value,complaint", [("credit", False), ("nonsense", True)])
@@ -134,6 +183,48 @@ def test_panic_ends_qemu(boot):
     machine.expect(r"\(tarn\) PANIC on cpu 0: no memory.*\n")
     assert machine.wait() == 33
     assert machine.lines(r"\(tarn\) +[0-9a-f]{16} boot_main\+0x")
+
+
+def sections(image):
+    """{name: (address, content)} of a 64-bit ELF file."""
+    offset, = struct.unpack_from("<Q", image, 0x28)
+    size, count, names = struct.unpack_from("<3H", image, 0x3a)
+    heads = [struct.unpack_from("<IIQQQQ", image, offset + n * size) for n in range(count)]
+    base = heads[names][4]
+    return {image[base + h[0]:image.index(b"\0", base + h[0])].decode(): (h[3], image[h[4]:h[4] + h[5]])
+            for h in heads}
+
+
+def test_names_for_backtraces():
+    """The packed table of names, unpacked: every function, by address."""
+    with open(os.path.join(BUILD, "tarn.elf"), "rb") as file:
+        parts = sections(file.read())
+    strings = parts[".strtab"][1]
+    symbols = {}
+    for name, info, _, _, value, _ in struct.iter_unpack("<IBBHQQ", parts[".symtab"][1]):
+        name = strings[name:strings.index(b"\0", name)].decode()
+        symbols.setdefault(name, []).append((value, info & 15))
+    start, rodata = parts[".rodata"]
+    at = {name: symbols["symtab" + name][0][0] - start for name in ("", "_base", "_count", "_pairs")}
+    address, = struct.unpack_from("<I", rodata, at["_base"])
+    count, = struct.unpack_from("<I", rodata, at["_count"])
+
+    def unpack(byte):
+        pair = at["_pairs"] + 2 * (byte - 128)
+        return chr(byte) if byte < 128 else unpack(rodata[pair]) + unpack(rodata[pair + 1])
+
+    table, p = {}, at[""]
+    for _ in range(count):
+        far = rodata[p] >= 128
+        address += (rodata[p] - 128) * 256 + rodata[p + 1] if far else rodata[p]
+        end = rodata.index(0, p + 1 + far)
+        table[address] = "".join(unpack(byte) for byte in rodata[p + 1 + far:end])
+        p = end + 1
+    functions = {value & 0xffffffff for places in symbols.values() for value, kind in places if kind == 2}
+    text = {value & 0xffffffff for places in symbols.values() for value, _ in places}
+    assert functions - {a for a in functions if a < 0x108000 and a < min(table)} <= set(table) <= text
+    for value, name in table.items():
+        assert value in {place & 0xffffffff for place, _ in symbols[name]}
 
 
 def test_first_instruction(boot):

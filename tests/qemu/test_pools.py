@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""CPU pools while the machine runs: made, given CPUs and domains, and taken apart, by the shell's words."""
+"""CPU pools while the machine runs: made, given CPUs and domains, and taken apart, by the shell's words.
+
+What the words are, and what is refused: test_pool_cmds.py."""
 import random
 import re
 
@@ -30,60 +32,27 @@ def disjoint(m, cpus):
     assert len(members) + free_cpus(m) == cpus
 
 
-@pytest.fixture
-def machine():
+def test_life():
     with Machine(smp="8,sockets=2,cores=2,threads=2") as m:
-        yield m
-
-
-def test_life(machine):
-    m = machine
-    memory = m.free_pages()
-    assert pools(m) == {"Pool-0": (list(range(8)), "credit", 1)}
-    m.xl("cpupool-cpu-remove", "Pool-0", "4-7")
-    assert free_cpus(m) == 4
-    m.xl("cpupool-create", 'name="rt"', 'sched="rtds"', 'cpus="4-5"')
-    m.xl("cpupool-create", 'name="one"', 'sched="null"')
-    m.xl("cpupool-cpu-add", "one", "6")
-    m.xl("cpupool-rename", "one", "single")
-    assert pools(m) == {"Pool-0": ([0, 1, 2, 3], "credit", 1), "rt": ([4, 5], "rtds", 0), "single": ([6], "null", 0)}
-    m.xl("create", "burn.cfg", 'pool="rt"', "vcpus=2")
-    assert re.search(r"^burn .* rt$", m.out("list", "-c"), re.M)
-    m.xl("cpupool-migrate", "burn", "single")
-    m.xl("cpupool-migrate", "burn", "Pool-0")
-    m.xl("destroy", "burn")
-    m.xl("cpupool-destroy", "single")
-    m.xl("cpupool-destroy", "rt")
-    m.xl("cpupool-cpu-add", "Pool-0", "4-7")
-    assert pools(m) == {"Pool-0": (list(range(8)), "credit", 1)}
-    assert m.free_pages() == memory
-
-
-def test_errors(machine):
-    """What can't be done says why, and leaves all as it was."""
-    m = machine
-    m.xl("cpupool-cpu-remove", "Pool-0", "6-7")
-    m.xl("cpupool-create", 'name="a"', 'cpus="6"')
-    m.xl("create", "hello.cfg", 'pool="a"')
-    before = pools(m)
-    for words, reason in [(["cpupool-create", 'name="a"', 'cpus="7"'], "EEXIST"),
-                          (["cpupool-create", 'name="b"', 'sched="magic"'], "ENOENT"),
-                          (["cpupool-create", 'name="b"', 'cpus="5"'], "ENODEV"),
-                          (["cpupool-create", 'name="b"', 'cpus="7,5"'], "ENODEV"),
-                          (["cpupool-create", 'name="b"', 'cpus="99"'], "EINVAL"),
-                          (["cpupool-create", 'nmae="b"'], "unknown key"), (["cpupool-create", 'cpus="7"'], "name"),
-                          (["cpupool-destroy", "a"], "EBUSY"), (["cpupool-destroy", "b"], "ENOENT"),
-                          (["cpupool-cpu-remove", "a", "6"], "EBUSY"), (["cpupool-cpu-remove", "a", "5"], "EADDRNOTAVAIL"),
-                          (["cpupool-cpu-remove", "Pool-0", "0"], "EINVAL"), (["cpupool-cpu-add", "a", "0"], "ENODEV"),
-                          (["cpupool-migrate", "Domain-0", "a"], "EPERM"), (["cpupool-migrate", "hello", "b"], "ENOENT"),
-                          (["cpupool-rename", "a", "Pool-0"], "EEXIST"), (["cpupool-migrate", "nobody", "a"], "nobody")]:
-        done = m.xl(*words, status=1)
-        assert reason in done.stderr, f"{words}: {done.stderr}"
-        assert pools(m) == before, words
-        disjoint(m, 8)
-    m.xl("cpupool-create", 'name="empty"')
-    assert "ENODEV" in m.xl("create", "hello.cfg", 'name="x"', 'pool="empty"', status=1).stderr
-    assert "ENOENT" in m.xl("cpupool-migrate", "hello", "empty", status=1).stderr
+        memory = m.free_pages()
+        assert pools(m) == {"Pool-0": (list(range(8)), "credit", 1)}
+        m.xl("cpupool-cpu-remove", "Pool-0", "4-7")
+        assert free_cpus(m) == 4
+        m.xl("cpupool-create", 'name="rt"', 'sched="rtds"', 'cpus="4-5"')
+        m.xl("cpupool-create", 'name="one"', 'sched="null"')
+        m.xl("cpupool-cpu-add", "one", "6")
+        m.xl("cpupool-rename", "one", "single")
+        assert pools(m) == {"Pool-0": ([0, 1, 2, 3], "credit", 1), "rt": ([4, 5], "rtds", 0), "single": ([6], "null", 0)}
+        m.xl("create", "burn.cfg", 'pool="rt"', "vcpus=2")
+        assert re.search(r"^burn .* rt$", m.out("list", "-c"), re.M)
+        m.xl("cpupool-migrate", "burn", "single")
+        m.xl("cpupool-migrate", "burn", "Pool-0")
+        m.xl("destroy", "burn")
+        m.xl("cpupool-destroy", "single")
+        m.xl("cpupool-destroy", "rt")
+        m.xl("cpupool-cpu-add", "Pool-0", "4-7")
+        assert pools(m) == {"Pool-0": (list(range(8)), "credit", 1)}
+        assert m.free_pages() == memory
 
 
 def times(m, name):

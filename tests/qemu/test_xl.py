@@ -14,6 +14,7 @@ import pytest
 
 from host import Machine
 from tarn import ROOT
+from test_numa import backends, node, numa  # noqa: F401  pylint: disable=unused-import
 
 RECORDED = os.path.join(ROOT, "tests", "oracle", "xl-4.17")
 
@@ -31,6 +32,8 @@ STRICTER = {
     "xl sched-credit -d Domain-0 -c -1": "xl takes it for a value that was not given",
     "xl vcpu-pin Domain-0 all 0-9": "xl drops CPUs that there are not, as long as one is left",
     "xl li": "another command of ours begins so",
+    "xl cpupool-create -n 'name=\"a\"' 'cpus=\"3\"' 'nodes=[\"0\"]'": "xl takes the nodes",
+    "xl cpupool-cpu-remove c 2": "xl says that it failed, and returns 0",
 }
 # Lines that xl refuses and we take.
 SOFTER = {"xl": "it is help"}
@@ -54,6 +57,7 @@ MASKS = [
     (r"(?m)^(\S+ +\d+ +\S+ +\d+ +)[-rb][-b](----)", r"\1..\2"),
     (r"(?m)^(\S+ +\d+ +\d+ +)\d+ +(?:-b-|r--|---) ", r"\1CPU ... "),
     (r"(?m)^(\S+ +\d+ +)\d:\d\d:\d\d$", r"\1UPTIME"),
+    (r"(?m)^(\S+ +0 +\w+ +)[yn]( +\d+)$", r"\1?\2"),  # Active: xl's is constant, ours is n without CPUs
     (r"(?m)^ \d\d:\d\d:\d\d up +\d+:\d\d,", " CLOCK up UPTIME,"),
 ]
 
@@ -107,12 +111,17 @@ def compare(command, done, output, status):
         assert masked(done.stdout) == masked(output), told
 
 
+def replay(m, name):
+    """name: of the file in RECORDED."""
+    for command, output, status in recorded(name):
+        words = shlex.split(command)
+        done = m.xl(*words[words[0] == "xl":], status=None)
+        compare(command, done, output, status)
+
+
 def run(name, smp):
     with Machine(smp=smp, memory=1024) as m:
-        for command, output, status in recorded(name):
-            words = shlex.split(command)
-            done = m.xl(*words[words[0] == "xl":], status=None)
-            compare(command, done, output, status)
+        replay(m, name)
 
 
 @pytest.mark.parametrize("smp", ["1", "4", "6,sockets=3,cores=2,threads=1", "8,sockets=2,cores=2,threads=2"])
@@ -121,7 +130,13 @@ def test_layout(smp):
     run("layout-" + smp.split(",", maxsplit=1)[0], smp)
 
 
-@pytest.mark.parametrize("name", ["life", "wrong"])
+@pytest.mark.parametrize("name", ["life", "pools", "wrong"])
 def test_commands(name):
-    """A domain's life by command, and wrong words."""
+    """A domain's life by command, pools and what is in them, and wrong words."""
     run(name, "4")
+
+
+def test_nodes(numa):  # noqa: F811  pylint: disable=redefined-outer-name
+    """Where domains are placed on two memory nodes, and what a split makes of them."""
+    replay(numa(backends([512, 512]) + node(0, "0-1") + node(1, "2-3"), smp="4,sockets=2,cores=2,threads=1",
+                memory=1024), "numa")

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* limits.h - what the schedulers' parameters may be, so that a message can name the limit. Pure. */
+#pragma once
+
+#include <tarn/lib.h>
+
+#define TIME_SIZE 32u
+
+/* "11 ms", in the largest unit that needs no fraction. */
+const char *time_format(char buf[TIME_SIZE], uint64_t ns);
+/* A pool's parameters under credit: NULL, or what is wrong; valid until the next call. */
+const char *credit_wrong(uint32_t tslice_ms, uint32_t ratelimit_us, uint32_t delay_us);
+/* A reservation under rtds or sedf, in ns; `least` is the shortest budget. */
+const char *reservation_wrong(uint64_t period, uint64_t budget, uint64_t least,
+                              const char *budget_name);
+/* Milliseconds with up to six decimals, as ns; false: it is none, or above an hour. */
+bool ms_parse(const char *text, uint64_t *ns);
