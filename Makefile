@@ -77,7 +77,7 @@ COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging 
 	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
 	pv_layout numa topology trace_ring) \
 	$(addprefix kernel/,debug_keys destroy domain trace $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
-	reservation sysctl% tarn_op tbuf_op version_op)) $(addprefix sched/,cpupool credit_dump credit_share pool null rr rtds% sedf%)
+	reservation sysctl% tarn_op tbuf_op version_op)) $(addprefix sched/,affinity cpupool credit_dump credit_share member pool null rr rtds% sedf%)
 $(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os)
 
 .PHONY: all
@@ -300,7 +300,7 @@ $(O)/cost/sched-cost: $(COST)
 	$(Q)$(HOSTCC) -o $@ $^
 
 .PHONY: cost
-cost: all $(O)/cost/sched-cost ## instructions of a scheduling decision, by pcpus and vcpus; valgrind counts
+cost: $(IMAGE) $(O)/guests/bench.elf $(O)/cost/sched-cost ## instructions of a scheduling decision, by pcpus and vcpus; valgrind counts
 	$(Q)O=$(O) $(PYTHON) tools/sched-cost.py
 
 oracle: all ## boot our guests on Debian's Xen and compare what they print

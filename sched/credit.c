@@ -1,11 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The credit scheduler: its decisions. Credit is CPU time in ns: a unit loses what it runs, counted
- * exactly at every switch, and each period (a time slice) gets what it was entitled to in it. That
- * is the time of the pool's CPUs divided by the weights of the domains (a weight is its domain's,
- * however many vcpus it has), and within a domain evenly; what one did not want goes to the others.
- * Credit above 0 is UNDER, else OVER; who wakes UNDER has BOOST for a third of a slice. A cap is a
- * budget of the domain that each period refills; without it the domain is parked.
+ * The credit scheduler: its decisions.
+ *
+ * Credit is CPU time in ns. A unit loses what it runs, counted exactly at every switch, and each
+ * period (a time slice) gets what it was entitled to in it: the time of the pool's CPUs is divided
+ * by the weights of the domains, and within a domain evenly; what one did not want goes to the
+ * others (credit_share.c). A weight is its domain's, however many vcpus it has, or by the pool's
+ * option that of each vcpu that wants to run. So there is nothing to be gained by being asleep, or
+ * elsewhere, at the moment when somebody looks: nobody looks.
+ *
+ * Credit above 0 is UNDER, else OVER. On a CPU's queue they are sorted by how many periods' worth
+ * they are owed, so that all get the same part of what they are entitled to; and a slice is worth a
+ * few periods at most, so that who has a small share runs often and shortly. CPUs take from each
+ * other when they would idle, or when another's first is much further behind than the own.
+ *
+ * Who wakes UNDER has BOOST: it goes before all others, for a third of a slice or until its credit
+ * is gone. With it comes the one exception from the ratelimit, by which who got a CPU may keep it
+ * for a while: a boosted unit that uses little (it has an eighth of a slice in hand) takes the CPU
+ * at once, if there is a preemption left in the CPU's purse. One comes in per ratelimit, four can
+ * be saved up. So sleepers run when they wake, and however many of them there are and whatever they
+ * do, they preempt once per ratelimit.
+ *
+ * A cap is a budget of the domain that each period refills; without it the domain is parked.
  *
  * Pure. Owns the private areas of pool, domains and units, all under the pool's lock.
  */

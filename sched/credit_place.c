@@ -106,6 +106,12 @@ void credit_note_running(struct sched_pool *p, u32 cpu, const struct sched_unit 
     cp->queue[cpu].running = pri;
 }
 
+/* It ran so shortly ago that its cache is still warm. */
+static bool is_hot(const struct sched_pool *p, const struct sched_unit *u, stime_t now)
+{
+    return now - u->last_run < p->params.migr_delay_us * NSEC_PER_USEC;
+}
+
 /* A CPU of mask that runs something less important than u, the least important there is. */
 static u32 displaceable(const struct sched_pool *p, const struct sched_unit *u,
                         const struct cpumask *mask)
@@ -128,9 +134,11 @@ u32 credit_find_busy(const struct sched_pool *p, const struct sched_unit *u, sti
     bool soft = !cpumask_empty(&u->soft);
     const struct cpumask *mask = soft ? &u->soft : &u->hard;
     bool here = cpumask_test(mask, u->cpu);
+    u8 runs = here ? cpu_pri(p, u->cpu, now) : 0;
     u32 cpu;
 
-    if (here && cpu_pri(p, u->cpu, now) > priv(u)->pri) {
+    if (runs > priv(u)->pri &&
+        (runs >= OVER || !pool_priv(p)->nr_running[OVER] || is_hot(p, u, now))) {
         return u->cpu;
     }
     cpu = displaceable(p, u, mask);
@@ -195,7 +203,7 @@ static bool may_steal(const struct sched_pool *p, const struct sched_unit *u,
     if (u->running || !cpumask_test(&u->hard, s->cpu)) {
         return false;
     }
-    return s->hot || now - u->last_run >= p->params.migr_delay_us * NSEC_PER_USEC;
+    return s->hot || !is_hot(p, u, now);
 }
 
 static u32 first_level(u32 band)
@@ -325,23 +333,13 @@ struct sched_unit *credit_select(struct sched_pool *p, u32 cpu, u32 worst, bool 
 
 /* ---- Calling others ---------------------------------------------------------------------- */
 
-static bool any_movable(const struct run_queue *q)
-{
-    u32 n = 0;
-
-    for (u32 band = 0; band < NR_BANDS; band++) {
-        n |= q->nr_of[band];
-    }
-    return n;
-}
-
 /* An idle CPU for one of those who wait on a CPU's queue. */
-static u32 idle_for(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+static u32 idle_for(struct sched_pool *p, u32 cpu, stime_t now)
 {
     list_for_each(l, &queue_of(p, cpu)->waiting) {
         const struct sched_unit *u = unit_of(waiting_unit(l));
 
-        if (u != prev && priv(u)->band < NR_BANDS && !credit_out_of_budget(u->dom, now)) {
+        if (priv(u)->band < NR_BANDS && !credit_out_of_budget(u->dom, now)) {
             u32 idle = credit_find_idle(p, u);
 
             if (idle != NO_CPU) {
@@ -366,7 +364,7 @@ static u32 idle_for_all(struct sched_pool *p, stime_t now)
     }
     for (u32 bands = cp->bands & ANY_BAND; bands; bands &= bands - 1) {
         cpumask_for_each(cpu, &cp->waiting[__builtin_ctz(bands)]) {
-            u32 idle = called(p, cpu) ? NO_CPU : idle_for(p, cpu, NULL, now);
+            u32 idle = called(p, cpu) ? NO_CPU : idle_for(p, cpu, now);
 
             if (idle != NO_CPU) {
                 return idle;
@@ -374,22 +372,6 @@ static u32 idle_for_all(struct sched_pool *p, stime_t now)
         }
     }
     return NO_CPU;
-}
-
-static u32 idle_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
-{
-    u32 idle = NO_CPU;
-
-    if (any_movable(queue_of(p, cpu))) {
-        idle = idle_for(p, cpu, prev, now);
-    }
-    if (!prev && idle == NO_CPU) {
-        idle = idle_for_all(p, now);
-    }
-    if (idle != NO_CPU) {
-        cpumask_clear(&p->idlers, idle);
-    }
-    return idle;
 }
 
 /* A boosted unit that did not get this CPU goes where it may displace something. */
@@ -421,7 +403,11 @@ static u32 push_boosted(struct sched_pool *p, u32 cpu, const struct sched_unit *
  */
 u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
 {
-    u32 idle = cpumask_empty(&p->idlers) ? NO_CPU : idle_helper(p, cpu, prev, now);
+    u32 idle = prev || cpumask_empty(&p->idlers) ? NO_CPU : idle_for_all(p, now);
 
-    return idle != NO_CPU ? idle : push_boosted(p, cpu, prev, now);
+    if (idle != NO_CPU) {
+        cpumask_clear(&p->idlers, idle);
+        return idle;
+    }
+    return push_boosted(p, cpu, prev, now);
 }

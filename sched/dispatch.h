@@ -50,8 +50,8 @@ void pool_free_priv(struct sched_pool *p);
 struct sched_pool *lock_pool(const struct domain *d);
 void schedule_cpu_init(struct pcpu *cpu);
 
-/* Domains that are being destroyed don't keep the last CPU of a pool: if all are, they go to
- * Pool-0.
+/* member.c: domains that are being destroyed don't keep the last CPU of a pool: if all are, they go
+ * to Pool-0.
  */
 void sched_evict_dying(struct sched_pool *p);
 
@@ -61,10 +61,14 @@ void pool_park_leavers(void);
 
 /* pool.c; the pool's lock is held. */
 void pool_timer_start(struct sched_pool *p);
-/* Effective masks from the given ones and the override; returns whether they changed. */
-bool pool_affinity(const struct sched_pool *p, struct vcpu *v);
 /* This pcpu, idle now, is no member any more. */
 void pool_leave(struct sched_pool *p, struct pcpu *cpu, stime_t t);
+
+/* affinity.c; the pool's lock is held. Effective masks from the given ones and the override;
+ * returns whether they changed. */
+bool pool_affinity(const struct sched_pool *p, struct vcpu *v);
+/* The pool has other CPUs than before. Adds to *mask who must decide anew. */
+void pool_retarget(struct sched_pool *p, stime_t t, struct cpumask *mask);
 
 /* The policy has something to account again after a time with nothing active. */
 static inline void kick_pool_timer(struct sched_pool *p)

@@ -109,9 +109,10 @@ static void set(struct sedf_unit *s, const struct sched_rt *in)
     s->extratime = in->extratime;
     s->latency = (s64)in->latency_us * NSEC_PER_USEC;
     s->slice = in->weight ? 0 : (s64)in->budget_us * NSEC_PER_USEC;
-    s->period = (s64)in->period_us * NSEC_PER_USEC;
     if (in->weight) {
         s->period = in->extratime && !in->period_us ? 0 : WEIGHT_PERIOD;
+    } else {
+        s->period = (s64)in->period_us * NSEC_PER_USEC;
     }
 }
 

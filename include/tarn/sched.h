@@ -173,6 +173,10 @@ void sched_params_get(struct sched_pool *p, struct sched_params *out);
 /* All but the flags. -EINVAL */
 long sched_params_set(struct sched_pool *p, const struct sched_params *in);
 long sched_flags_set(struct sched_pool *p, u32 flags); /* -EINVAL: there is no such flag */
+void sched_dump(void); /* who runs and waits where, on the console */
+extern struct sched_pool pool0;
+
+/* Affinities, sched/affinity.c */
 void sched_set_affinity(struct vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
 /*
  * The same for the control domain; NULL: as it is. They come back as what counts: within the pool,
@@ -187,8 +191,6 @@ void sched_placement(struct vcpu *v, struct tarn_vcpu_placement *out); /* all th
 /* To that CPU alone, whatever its affinity; NO_CPU: no longer. -EINVAL: the CPU is not in the pool,
  * or there is none to end; -EBUSY: there is one. */
 long sched_pin_override(struct vcpu *v, u32 cpu);
-void sched_dump(void); /* who runs and waits where, on the console */
-extern struct sched_pool pool0;
 
 /*
  * Pools that come and go; sched/cpupool.c. 0 or -errno, those of Xen's cpupool_op; -ERESTART: call
@@ -210,7 +212,7 @@ long pool_last_cpu(u32 id, u32 *cpu); /* -EINVAL: it has none */
 void pool_free_cpus(struct cpumask *out);
 const struct sched_ops *sched_policy_by_id(u32 id);
 
-/* The dispatcher, sched/schedule.c */
+/* The domains and vcpus of a pool, sched/member.c */
 /* -ENODEV: the pool has no CPU. */
 int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
 void sched_domain_destroy(struct domain *d);
@@ -230,9 +232,11 @@ void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cp
 /* Paused for ever: a policy that keeps CPUs for who sleeps may give its CPU away at once. */
 void sched_vcpu_dying(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v); /* it is paused, and does not run */
-stime_t sched_idle_time(u32 cpu);        /* since boot, up to now; 0 for one that never started */
-void schedule(void);                     /* exit loop only: decide for this pcpu, and switch */
-void vcpu_wake(struct vcpu *v);          /* pause_flags may have become 0 */
+
+/* The dispatcher, sched/schedule.c */
+stime_t sched_idle_time(u32 cpu); /* since boot, up to now; 0 for one that never started */
+void schedule(void);              /* exit loop only: decide for this pcpu, and switch */
+void vcpu_wake(struct vcpu *v);   /* pause_flags may have become 0 */
 /* pause_flags has become non-zero; it may still run for a moment. */
 void vcpu_sleep_nosync(struct vcpu *v);
 void vcpu_yield(void); /* current */

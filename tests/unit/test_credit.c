@@ -233,6 +233,38 @@ static void cap_beside_others(void **state)
     check_cap_beside(60000);
 }
 
+/* On 4 CPUs, with weight for much more, beside 8 burners: exact, with any number of vcpus. */
+static void check_cap_among(u32 cap, u32 units)
+{
+    struct sim *s = sim_new(&sched_credit, 4, 1);
+    struct sched_dom *d = sim_dom(s, 20000, cap);
+
+    for (u32 i = 0; i < units; i++) {
+        burner(s, d);
+    }
+    for (u32 i = 0; i < 8; i++) {
+        burner(s, sim_dom(s, 256, 0));
+    }
+    sim_run(s, 60 * SEC);
+    NEAR(sim_dom_share(s, d, 60 * SEC), cap, 0.5);
+    for (u32 i = 0; i < 8; i++) {
+        NEAR(sim_share(&s->unit[units + i], 60 * SEC), (400 - cap) / 8.0, 1);
+    }
+    sim_free(s);
+}
+
+static void caps_among_burners(void **state)
+{
+    static const u32 caps[] = { 1, 5, 10, 25, 50, 90, 150 };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(caps); i++) {
+        check_cap_among(caps[i], 2);
+        check_cap_among(caps[i], 8);
+        check_cap_among(caps[i], 64);
+    }
+}
+
 static void cap_changes(void **state)
 {
     struct sim *s = sim_new(&sched_credit, 1, 1);
@@ -520,6 +552,26 @@ static void soft_affinity(void **state)
     sim_free(s);
 }
 
+/* When all that it prefers is taken by its like, it displaces somebody where it may be, too. */
+static void soft_affinity_in_two_passes(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 4, 1);
+    struct cpumask two = mask_of(4);
+    struct sim_unit *u, *v;
+
+    (void)state;
+    u = sim_unit(s, sim_dom(s, 256, 0), NULL, &two, sim_sleeper, 1 * MS, 10 * MS);
+    v = sim_unit(s, sim_dom(s, 256, 0), &two, NULL, sim_sleeper, 1 * MS, 10100 * US);
+    for (u32 cpu = 0; cpu < 4; cpu++) {
+        pinned(s, sim_dom(s, 256, 0), 1U << cpu);
+    }
+    sim_run(s, 20 * SEC);
+    assert_true(u->longest_wait < 100 * US || u->late[1] * 100 < u->wakes);
+    assert_true(u->ran_on[2] * 10 > u->ran * 8);
+    assert_true(u->ran_on[2] < u->ran && v->ran_on[2] == v->ran);
+    sim_free(s);
+}
+
 /* Two threads per core: whole cores are taken first. */
 static void idle_cores_first(void **state)
 {
@@ -622,6 +674,7 @@ int main(void)
         cmocka_unit_test(bound_sleeper_leaves_rest),
         cmocka_unit_test(caps_alone),
         cmocka_unit_test(cap_beside_others),
+        cmocka_unit_test(caps_among_burners),
         cmocka_unit_test(cap_changes),
         cmocka_unit_test(dodger),
         cmocka_unit_test(dodger_of_cap),
@@ -639,6 +692,7 @@ int main(void)
         cmocka_unit_test(migration_delay),
         cmocka_unit_test(soft_affinity),
         cmocka_unit_test(soft_affinity_returns),
+        cmocka_unit_test(soft_affinity_in_two_passes),
         cmocka_unit_test(idle_cores_first),
         cmocka_unit_test(timer_rests),
         cmocka_unit_test(dump_line),

@@ -121,12 +121,12 @@ static void beside_burners(u32 strategy, u32 cpus, u32 units, u32 cap)
     for (u32 i = 0; i < cpus; i++) {
         sim_unit(s, good, NULL, NULL, sim_burner, 0, 0);
     }
-    sim_run(s, 100 * MS);
+    sim_run(s, 500 * MS);
     sim_reset(s);
-    sim_run(s, 20 * SEC);
-    at_most(sim_dom_share(s, bad, 20 * SEC) / cpus, cap ? cap / (double)cpus : 50, strategy,
+    sim_run(s, 6 * SEC);
+    at_most(sim_dom_share(s, bad, 6 * SEC) / cpus, cap ? cap / (double)cpus : 50, strategy,
             __LINE__);
-    assert_true(sim_dom_share(s, good, 20 * SEC) / cpus > 49);
+    assert_true(sim_dom_share(s, good, 6 * SEC) / cpus > 49);
     sim_free(s);
 }
 
@@ -164,8 +164,8 @@ static void capped_alone(void **state)
                 sim_unit(s, d, NULL, NULL, strategies[i].behave, strategies[i].arg0,
                          strategies[i].arg1);
             }
-            sim_run(s, 20 * SEC);
-            at_most(sim_dom_share(s, d, 20 * SEC), 9.25, i, __LINE__);
+            sim_run(s, 6 * SEC);
+            at_most(sim_dom_share(s, d, 6 * SEC), 9.5, i, __LINE__);
             sim_free(s);
         }
     }
@@ -185,13 +185,13 @@ static void moving(void **state)
         for (u32 n = 0; n < 4; n++) {
             sim_unit(s, good, NULL, NULL, sim_burner, 0, 0);
         }
-        for (u32 n = 0; n < 2000; n++) {
+        for (u32 n = 0; n < 700; n++) {
             struct cpumask one = mask_of(1U << (n % 4));
 
             sim_affinity(s, u, &one, NULL);
             sim_run(s, 9700 * US);
         }
-        at_most(sim_dom_share(s, bad, 2000 * 9700 * US), 10, i, __LINE__);
+        at_most(sim_dom_share(s, bad, 700 * 9700 * US), 10, i, __LINE__);
         sim_free(s);
     }
 }

@@ -57,7 +57,10 @@ static const char *shown(void)
                       c.ratelimit_us, c.delay_us, c.weight_per_vcpu);
     }
     if (c.reset_on_move >= 0) {
-        snprintf(text + n, sizeof(text) - (size_t)n, " move %d", c.reset_on_move);
+        n += snprintf(text + n, sizeof(text) - (size_t)n, " move %d", c.reset_on_move);
+    }
+    if (c.cpus_return >= 0) {
+        snprintf(text + n, sizeof(text) - (size_t)n, " return %d", c.cpus_return);
     }
     return text;
 }
@@ -93,6 +96,8 @@ static const struct {
     { "name=\"a\"\nweight_mode=\"domain\"", "a default none credit -1 -1 -1 0" },
     { "name=\"a\"\nmove=\"reset\"", "a default none move 1" },
     { "name=\"a\"\nmove=\"keep\"", "a default none move 0" },
+    { "name=\"a\"\nhotplug=\"return\"", "a default none return 1" },
+    { "name=\"a\"\nhotplug=\"pool0\"\nmove=\"reset\"", "a default none move 1 return 0" },
     { "name=\"abcdefghijklmnopqrstuvwxyz.-+:_1\"", NULL }, /* 32 characters */
     { "name=\"abcdefghijklmnopqrstuvwxyz.-+:_\"", "abcdefghijklmnopqrstuvwxyz.-+:_ default none" },
 };
@@ -154,6 +159,8 @@ static const struct {
     { "name=\"a\"\nweight_mode=\"both\"",
       "p.cfg:2: weight_mode: 'both' is none of domain, vcpu\n" },
     { "name=\"a\"\nmove=\"up\"", "p.cfg:2: move: 'up' is none of keep, reset\n" },
+    { "name=\"a\"\nhotplug=\"up\"", "p.cfg:2: hotplug: 'up' is none of pool0, return\n" },
+    { "name=\"a\"\nhotplug=1", "p.cfg:2: hotplug: must be a string in quotes\n" },
     { "name=\"a\"\nmove=[\"keep\"]", "p.cfg:2: move: must be a string in quotes\n" },
     { "name=\"a\" sched=\"null\"", "p.cfg:1: name: there is text behind its value\n" },
     { "name \"a\"\nname=\"a\"", "p.cfg:1: name: there is no '=' behind it\n" },

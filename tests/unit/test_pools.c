@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: sched/schedule.c sched/pool.c sched/cpupool.c sched/null.c sched/rr.c sched/rtds.c
- * sched/rtds_queue.c sched/sedf.c sched/sedf_params.c sched/credit.c sched/credit_queue.c
+/* sources: sched/schedule.c sched/member.c sched/pool.c sched/affinity.c sched/cpupool.c sched/null.c
+ * sched/rr.c sched/rtds.c sched/rtds_queue.c sched/sedf.c sched/sedf_params.c sched/credit.c sched/credit_queue.c
  * sched/credit_account.c sched/credit_place.c sched/credit_share.c sched/credit_dump.c lib/printf.c
  * lib/spinlock.c lib/str.c lib/timer_heap.c arch/x86/cpu/timer.c tests/unit/pcpus.c */
 /*
@@ -411,6 +411,47 @@ static void the_dying_go_to_pool_0(void **state)
     destroy(0);
     destroy(1);
     assert_int_equal(give(0, 0, 3), 0);
+}
+
+static void everybody_dies(void)
+{
+    for (u32 slot = 1; slot < 3; slot++) {
+        for (u32 i = 0; i < 2; i++) {
+            sched_vcpu_dying(doms[slot]->vcpu[i]);
+            sched_vcpu_dying(doms[slot]->vcpu[i]);
+        }
+    }
+}
+
+/* Under every policy, also who never ran: and under the null one their CPU is another's at once. */
+static void the_dying_leave_their_cpu(void **state)
+{
+    (void)state;
+    (void)create(0, 1, 256, 0, ~0ul);
+    for (u32 i = 0; sched_policies[i]; i++) {
+        u32 id = pool_with(sched_policies[i]->id, 12);
+        struct domain *d;
+
+        (void)create_in(id, 1, 2);
+        d = create_in(id, 2, 2);
+        for (u32 v = 0; v < 2; v++) {
+            clear_flags(0, d->vcpu[v], VPF_DOWN);
+            settle();
+            set_flags(0, d->vcpu[v], VPF_PAUSED);
+            settle();
+        }
+        run_on(0, everybody_dies);
+        settle();
+        d = create_in(id, 3, 2);
+        clear_flags(0, d->vcpu[0], VPF_DOWN);
+        clear_flags(0, d->vcpu[1], VPF_DOWN);
+        settle();
+        assert_true(d->vcpu[0]->unit.running && d->vcpu[1]->unit.running);
+        for (u32 slot = 1; slot < 4; slot++) {
+            destroy(slot);
+        }
+        undo(id);
+    }
 }
 
 /* ---- What a domain takes along ----------------------------------------------------------- */
@@ -824,6 +865,7 @@ int main(void)
         TEST(a_cpu_comes_back_to_its_last_pool),
         TEST(emptied_and_refilled),
         TEST(the_dying_go_to_pool_0),
+        TEST(the_dying_leave_their_cpu),
         TEST(weight_and_affinity_go_along),
         TEST(real_time_parameters_go_along),
         TEST(real_time_parameters_of_a_domain),

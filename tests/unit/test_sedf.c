@@ -481,7 +481,7 @@ static void weights_as_parameters(void **state)
 {
     static const struct sched_rt in[] = { { 0, 0, 0, 5, false },
                                           { 20000, 5000, 0, 5, false },
-                                          { 1, 1, 0, 5, true },
+                                          { ~0ul / 1000, ~0ul, 0, 5, true },
                                           { 0, 0, 0, 5, true } };
     struct sim *s = simulator(1, 1);
     struct sim_unit *u = burner(s, timed(30, 7, true));
