@@ -50,6 +50,7 @@ static void burn(unsigned int self)
     for (unsigned int i = 0; i < 1000; i++) {
         asm volatile("" ::: "memory");
     }
+    cpu_relax(); /* an emulator goes to the next CPU */
 }
 
 static void yield(unsigned int self)

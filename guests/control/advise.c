@@ -17,7 +17,7 @@ struct adviser {
     void (*tell)(void *arg, const struct advice *advice);
     void *arg;
     unsigned int told;
-    struct cpumask taken; /* idle CPUs that were recommended already */
+    struct cpumask taken; /* CPUs to recommend to nobody: domain 0's own, idle ones that were */
 };
 
 static struct advice advice;
@@ -145,7 +145,8 @@ static u32 quiet_cpu(const struct adviser *a, const struct advise_pool *p,
 
             tied += cpumask_test(&v->hard, cpu) && !cpumask_subset(&p->cpus, &v->hard) ? 2 : 0;
         }
-        if (!cpumask_test(avoid, cpu) && (best == NO_CPU || tied < least)) {
+        if (!cpumask_test(avoid, cpu) && !cpumask_test(&a->taken, cpu) &&
+            (best == NO_CPU || tied < least)) {
             best = cpu;
             least = tied;
         }
@@ -160,7 +161,7 @@ static void look_same_cpu(struct adviser *a, const struct advise_vcpu *v)
     const char *name = domain_of(a, v)->name;
     char vcpus[LIST_SIZE], cpus[LIST_SIZE];
     struct cpumask group;
-    u32 n, last = 0;
+    u32 n, quiet, last = 0;
 
     if (v->broken || cpumask_subset(&p->cpus, &v->hard) || !group_of(a, v, false, &group)) {
         return;
@@ -175,8 +176,9 @@ static void look_same_cpu(struct adviser *a, const struct advise_vcpu *v)
     reason("%s: %s can run on %s only: while one that holds a lock waits for its CPU, the others "
            "spin",
            name, list_text(vcpus, "vcpu", &group), list_text(cpus, "CPU", &v->hard));
-    if (n - cpumask_weight(&v->hard) == 1) {
-        command("vcpu-pin %s %u %u", name, last, quiet_cpu(a, p, &v->hard));
+    quiet = quiet_cpu(a, p, &v->hard);
+    if (n - cpumask_weight(&v->hard) == 1 && quiet != NO_CPU) {
+        command("vcpu-pin %s %u %u", name, last, quiet);
     } else {
         command("vcpu-pin %s all all", name);
     }
@@ -523,11 +525,23 @@ static void look_pool(struct adviser *a, const struct advise_pool *p)
     }
 }
 
+/* CPUs that it does not share by chance: fewer than its pool has. */
+static void dom0_spare(struct adviser *a)
+{
+    struct dom0 z;
+
+    dom0_find(a, &z);
+    if (z.pool && !cpumask_subset(&z.pool->cpus, &z.cpus)) {
+        a->taken = z.cpus;
+    }
+}
+
 unsigned int advise(const struct advise_host *h,
                     void (*tell)(void *arg, const struct advice *advice), void *arg)
 {
     struct adviser a = { .h = h, .tell = tell, .arg = arg };
 
+    dom0_spare(&a);
     for (u32 d = 0; d < h->nr_domains; d++) {
         look_too_many(&a, d);
     }

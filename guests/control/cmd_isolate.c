@@ -11,7 +11,7 @@
 struct moved {
     domid_t domid;
     uint32_t vcpu;
-    uint64_t started; /* of the domain: another may have its number by now */
+    xen_domain_handle_t uuid; /* of the domain: another may have its number by now */
     struct cpumask now, before, after;
 };
 
@@ -45,20 +45,14 @@ static struct cpumask all_but(const struct cpumask *some)
     return rest;
 }
 
-bool isolated_rest(struct cpumask *rest)
-{
-    *rest = all_but(&own);
-    return !cpumask_empty(&own);
-}
-
 /* ---- planning ---- */
 
 /* What it would be without us. */
 static struct cpumask before_us(const struct moved *m)
 {
     for (uint32_t i = 0; i < nr_ours; i++) {
-        if (ours[i].domid == m->domid && ours[i].vcpu == m->vcpu && ours[i].started == m->started &&
-            same(&ours[i].after, &m->now)) {
+        if (ours[i].domid == m->domid && ours[i].vcpu == m->vcpu &&
+            memcmp(ours[i].uuid, m->uuid, sizeof(m->uuid)) == 0 && same(&ours[i].after, &m->now)) {
             return ours[i].before;
         }
     }
@@ -80,7 +74,6 @@ static struct cpumask after_us(const struct plan *p, const struct moved *m, uint
 
 static void plan_domain(struct plan *p, const struct xen_domctl_getdomaininfo *info)
 {
-    const struct domain *d = domain_by_id(info->domain);
     struct vcpu_place place;
 
     if (info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID || info->flags & XEN_DOMINF_dying) {
@@ -92,7 +85,7 @@ static void plan_domain(struct plan *p, const struct xen_domctl_getdomaininfo *i
         vcpu_place_get(info->domain, v, &p->pool.cpus, &place);
         m->domid = info->domain;
         m->vcpu = v;
-        m->started = d ? d->started : 0;
+        memcpy(m->uuid, info->handle, sizeof(m->uuid));
         m->now = place.given;
         m->before = before_us(m);
         m->after = p->only == EVERYBODY || p->only == m->domid ? after_us(p, m, info->cpupool)
@@ -119,24 +112,37 @@ static long put(const struct moved *m, const struct cpumask *to)
 {
     struct cpumask hard = *to, soft = { { 0 } };
 
-    return same(&m->now, &m->after)
-               ? 0
-               : affinity_set(m->domid, m->vcpu, XEN_VCPUAFFINITY_HARD, &hard, &soft);
+    return affinity_set(m->domid, m->vcpu, XEN_VCPUAFFINITY_HARD, &hard, &soft);
 }
 
+static void undo(const struct plan *p, uint32_t n)
+{
+    while (n--) {
+        if (!same(&p->moved[n].now, &p->moved[n].after)) {
+            put(&p->moved[n], &p->moved[n].now);
+        }
+    }
+}
+
+/* What the hypervisor keeps of `after` is how we know it again: there may be fewer CPUs. */
 static bool plan_do(const struct plan *p)
 {
     for (uint32_t i = 0; i < p->n; i++) {
-        const struct moved *m = &p->moved[i];
-        long rc = put(m, &m->after);
+        struct moved *m = &p->moved[i];
+        struct vcpu_place place;
+        long rc;
 
+        if (same(&m->now, &m->after)) {
+            continue;
+        }
+        rc = put(m, &m->after);
         if (rc) {
             fail_errno(rc, "%s: vcpu %u", domid_name(m->domid), m->vcpu);
-            while (i--) {
-                put(&p->moved[i], &p->moved[i].now);
-            }
+            undo(p, i);
             return false;
         }
+        vcpu_place_get(m->domid, m->vcpu, &p->pool.cpus, &place);
+        m->after = place.given;
     }
     return true;
 }
@@ -236,19 +242,27 @@ static void warn(const struct plan *p)
     }
 }
 
-static int isolate(uint64_t n)
+static void plan_print(const struct plan *p)
 {
     static char text[TEXT_SIZE];
+    struct cpumask others = cpumask_and(&p->rest, &p->pool.cpus);
+    bool on = !cpumask_empty(&p->own);
+
+    cpulist_format(text, sizeof(text), &p->own, cpus_max());
+    out("domain 0: %s\n", on ? text : "as before");
+    cpulist_format(text, sizeof(text), &others, cpus_max());
+    out("others of %s: %s\n", p->pool.name, on ? text : "as before");
+}
+
+static int isolate(uint64_t n)
+{
     struct plan p = { .only = EVERYBODY };
 
     if (!pool0_get(&p) || !take_cpus(&p, n)) {
         return 1;
     }
     if (shell_dry_run) {
-        cpulist_format(text, sizeof(text), &p.own, cpus_max());
-        out("domain 0: %s\n", n ? text : "as before");
-        cpulist_format(text, sizeof(text), &p.rest, cpus_max());
-        out("others of %s: %s\n", p.pool.name, n ? text : "as before");
+        plan_print(&p);
         return 0;
     }
     if (!plan_run(&p)) {

@@ -305,14 +305,18 @@ static void take(bool in_event)
 static void take_all(void)
 {
     busy = true;
+    barrier();
     take(false);
+    barrier();
     busy = false;
 }
 
 static void make_room(void)
 {
     busy = true;
+    barrier();
     file_extend(MIN(AHEAD, trace.limit - MIN(trace.kept, trace.limit)));
+    barrier();
     busy = false;
 }
 
@@ -493,11 +497,11 @@ static int trace_start(struct start *s)
     file_forget();
     discard_all();
     trace.limit = s->limit << 20;
+    make_room();
     rc = tbuf_simple(XEN_SYSCTL_TBUFOP_enable);
     if (rc) {
         return fail_errno(rc, "trace");
     }
-    make_room();
     trace.on = true;
     loop_look_at(clock_now());
     return 0;

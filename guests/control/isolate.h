@@ -5,7 +5,5 @@
 
 #include "shell.h"
 
-/* All CPUs but domain 0's own; false: it has none. */
-bool isolated_rest(struct cpumask *rest);
 /* A domain came into Pool-0: it is kept off domain 0's own CPUs. False after fail(). */
 bool isolate_newcomer(domid_t domid);

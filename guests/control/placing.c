@@ -185,24 +185,15 @@ static void warn_unreachable(const struct config *c, unsigned int v, const struc
     }
 }
 
-/* Nobody but who names them runs on CPUs that domain 0 has for itself. */
-static bool default_hard(const struct config *c, const struct placement *p, struct cpumask *rest)
-{
-    return !c->hard_given && p->pool.id == 0 && isolated_rest(rest);
-}
-
 long place_affinities(const struct domain *d, const struct config *c, const struct placement *p,
                       char why[WHY_SIZE])
 {
-    struct cpumask rest;
-    bool kept_off = default_hard(c, p, &rest);
-    uint32_t flags = (c->hard_given || kept_off ? XEN_VCPUAFFINITY_HARD : 0) |
+    uint32_t flags = (c->hard_given ? XEN_VCPUAFFINITY_HARD : 0) |
                      (c->soft_given || p->nodes ? XEN_VCPUAFFINITY_SOFT : 0);
     long rc = p->nodes ? prefer_nodes(d->domid, p) : 0;
 
     for (unsigned int v = 0; flags && v < c->maxvcpus && rc == 0; v++) {
-        struct cpumask hard = kept_off ? rest : c->hard[v];
-        struct cpumask soft = p->nodes ? p->cpus : c->soft[v];
+        struct cpumask hard = c->hard[v], soft = p->nodes ? p->cpus : c->soft[v];
 
         rc = affinity_set(d->domid, v, flags, &hard, &soft);
         if (rc) {
@@ -211,6 +202,10 @@ long place_affinities(const struct domain *d, const struct config *c, const stru
         } else {
             warn_unreachable(c, v, &soft);
         }
+    }
+    /* who names CPUs may have domain 0's own, too */
+    if (rc == 0 && p->pool.id == 0 && !c->hard_given && !isolate_newcomer(d->domid)) {
+        rc = -XEN_EINVAL;
     }
     return rc;
 }

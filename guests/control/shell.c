@@ -120,14 +120,14 @@ static unsigned int words_between(const char *line, const char *start)
     return n ? n - 1 : 0;
 }
 
-/* cpupool-migrate has its pool behind a domain; options that name one are "-p" and --evacuate. */
+/* cpupool-migrate has its pool behind a domain; sched-credit names one by -p. */
 static bool pool_wanted(const char *line, const char *start)
 {
     if (text_begins(line, "cpupool-migrate ")) {
         return words_between(line, start) > 0;
     }
-    return text_begins(line, "cpupool-") ||
-           (text_begins(line, "sched-") && start > line + 3 && text_begins(start - 3, "-p "));
+    return text_begins(line, "cpupool-") || (text_begins(line, "sched-credit ") &&
+                                             start > line + 3 && text_begins(start - 3, "-p "));
 }
 
 /* Ending of the files that a command takes; NULL: it takes none. */

@@ -44,7 +44,7 @@ struct cpumask torture_effective(const struct torture_pool *p, const struct cpum
 bool torture_fair(const struct torture_model *m, u32 pool);
 
 /* What the operations answer, 0 or -XEN_E. */
-long torture_create(const struct torture_model *m, bool same_id); /* of a known scheduler */
+long torture_create(const struct torture_model *m, bool scheduler_known, bool id_taken);
 long torture_add(const struct torture_model *m, u32 pool, u32 cpu);
 long torture_remove(const struct torture_model *m, u32 pool, u32 cpu);
 long torture_offline(const struct torture_model *m, u32 cpu);

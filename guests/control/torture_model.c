@@ -116,14 +116,20 @@ bool torture_fair(const struct torture_model *m, u32 pool)
 /* ---- answers ---- */
 
 /* Two for each CPU there may be. */
-long torture_create(const struct torture_model *m, bool same_id)
+long torture_create(const struct torture_model *m, bool scheduler_known, bool id_taken)
 {
     u32 n = 0;
 
     for (u32 i = 0; i < TORTURE_POOLS; i++) {
         n += m->pool[i].there;
     }
-    return n >= 2 * m->nr_cpus ? -XEN_ENOSPC : same_id ? -XEN_EEXIST : 0;
+    if (n >= 2 * m->nr_cpus) {
+        return -XEN_ENOSPC;
+    }
+    if (!scheduler_known) {
+        return -XEN_ENOENT;
+    }
+    return id_taken ? -XEN_EEXIST : 0;
 }
 
 long torture_add(const struct torture_model *m, u32 pool, u32 cpu)

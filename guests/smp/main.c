@@ -245,8 +245,10 @@ static volatile unsigned long handed_over;
 
 static void hand_over(unsigned int self)
 {
-    while (turn != self) {
-        cpu_relax();
+    for (unsigned int looks = 1; turn != self; looks++) {
+        if (looks % 64 == 0) { /* a pause is dear under an emulator */
+            cpu_relax();
+        }
     }
     handed_over++;
     turn = !self;

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from host import Machine
-from tarn import BUILD, EXIT_OFF, SCALE
+from tarn import BUILD, EXIT_OFF, SCALE, Tarn
 from test_guests import ping_pong
 
 ROUNDS = 10000
@@ -52,7 +52,38 @@ def test_control_domain_gone_wild(boot, smp, arguments):
     before, after = machine.expect_past(r"free pages (\d+) before, (\d+) after")
     assert before == after
     assert int(machine.expect_past(r"attack: (\d+) domains built")[0]) > 5
+    pools, moves = machine.expect_past(r"attack: (\d+) pools made, .* (\d+) moves")
+    assert int(pools) and int(moves)
     assert machine.quit() == EXIT_OFF
+
+
+@pytest.mark.parametrize("sched", ["rr", "rtds", "sedf"])
+def test_gone_wild_elsewhere(boot, sched):
+    """The same, where domain 0 itself is under another scheduler."""
+    machine = boot(smp="4", cmdline=f"dom0_mem=32M dom0_max_vcpus=4 loglvl=none sched={sched}",
+                   modules=["attack attack=control seed=4 count=1500 cpus=4"])
+    machine.expect_lines([r"attack: ok\n"], 120)
+    assert machine.quit() == EXIT_OFF
+
+
+@pytest.fixture(scope="module")
+def fair():
+    """What the victim gets done beside a domain that does nothing but compute."""
+    return loops("burn")
+
+
+def loops(how):
+    victim = 'attack name=victim memory=8 cmdline="attack=starve how=count"'
+    greedy = f'attack name=greedy memory=8 vcpus=4 cmdline="attack=starve how={how}"'
+    with Tarn(cmdline="dom0=none loglvl=none", icount="4", modules=[victim, greedy]) as machine:
+        found = [machine.expect(r"\(d1\) attack: (\d+) loops, away \d+ us, ran \d+ us\n", 60) for _ in range(3)]
+    return int(found[1][1]) + int(found[2][1])
+
+
+@pytest.mark.parametrize("how", ["yield", "timer", "poll", "ipi", "wake", "updown", "calls"])
+def test_starve(fair, how):
+    """Whatever a domain does to the scheduler, another one of equal weight gets as much done as beside a burner."""
+    assert loops(how) > 0.95 * fair
 
 
 HOSTILE = {

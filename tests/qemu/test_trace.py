@@ -254,9 +254,9 @@ def test_what_does_not_fit():
     """The control domain keeps so much and no more; the file is whole, and ends at one time on all CPUs."""
     with Traced(smp="2") as m:
         m.start_trace("-M", "1")
-        for _ in range(40):
-            m.xl("vcpu-list")
-            m.xl("list", "-l")
+        m.xl("create", "ping.cfg", 'extra="role=self rounds=1000000"')
+        for _ in range(100):
+            m.sleep(100)
             if m.status()["records"][2]:
                 break
         done = m.run("trace", "stop")
