@@ -191,6 +191,7 @@ host_sources = $(shell $(AWK) '/sources:/ { on = 1; sub(/.*sources:/, "") } on {
 	gsub(/ \* /, ""); print } end { exit }' $(1))
 host_obj = $(patsubst %.c,$(O)/unit/$(1)/%.o,$(2) $(call host_sources,$(2)) $(3))
 host_flags = $(subst address$(comma)undefined,$(1),$(UNIT_CFLAGS)) -Wno-unknown-warning-option
+HOST_C := tests/unit/host.c tests/unit/untraced.c
 TSAN := $(patsubst tests/unit/%.c,$(O)/unit/%.tsan,$(shell grep -lx '/\* tsan \*/' tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT += $(TSAN)
@@ -209,10 +210,10 @@ $(O)/unit/fuzz/%.o: %.c $(O)/unit/flags
 	$(call say,CLANG,$<)
 	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -MMD -MP -c -o $@ $<
 
-$(filter-out $(TSAN),$(UNIT)): $(O)/unit/%: $$(call host_obj,asan,tests/unit/$$*.c,tests/unit/host.c)
+$(filter-out $(TSAN),$(UNIT)): $(O)/unit/%: $$(call host_obj,asan,tests/unit/$$*.c,$(HOST_C))
 	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka
 
-$(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,tests/unit/host.c)
+$(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,$(HOST_C))
 	$(Q)$(HOSTCC) $(call host_flags,thread) -o $@ $(filter %.o,$^) -lcmocka
 
 # libFuzzer harnesses name their sources in the same way
@@ -235,7 +236,7 @@ mutants: ## break a policy line by line: does its unit test notice? T= which, e.
 # for 4096 CPUs, and (shorter runs of) the same programs under the sanitizers.
 SIM_MAINS := scenarios defects scale torture
 SIM_SOURCES := $(filter-out $(SIM_MAINS:%=tests/sim/%.c),$(wildcard tests/sim/*.c)) $(wildcard sched/*.c) \
-	arch/x86/cpu/timer.c $(addprefix lib/,printf.c str.c timer_heap.c topology.c)
+	arch/x86/cpu/timer.c tests/unit/untraced.c $(addprefix lib/,printf.c str.c timer_heap.c topology.c)
 SIM_CFLAGS := $(filter-out -O1 -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -O2 -fno-strict-aliasing
 SIM := $(SIM_MAINS:%=$(O)/sim/%) $(patsubst %,$(O)/sim/%.asan,scenarios torture defects)
 UNIT += $(SIM)
@@ -355,4 +356,4 @@ clean: ## remove what was built
 
 FORCE:
 .SECONDARY:
--include $(shell find $(O)/obj $(O)/host $(O)/unit $(O)/sim $(O)/gen -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/host $(O)/unit $(O)/sim $(O)/cost $(O)/gen -name '*.d' 2>/dev/null)

@@ -332,6 +332,12 @@ void options_parse(const char *cmdline, void (*report)(void *arg, const char *te
         .smep = true,
     };
     cmdline_parse(cmdline, hypervisor_params, ARRAY_SIZE(hypervisor_params), report, arg);
+    if (opt.ratelimit_us > opt.tslice_ms * 1000) {
+        opt.ratelimit_us = opt.tslice_ms * 1000;
+        if (report) {
+            report(arg, "option 'sched_ratelimit_us': longer than the time slice, which counts");
+        }
+    }
 }
 
 /* A key with its "=" before the next comma: a comma in front of anything else is part of a list. */
@@ -341,6 +347,15 @@ static bool key_follows(const char *s)
         s++;
     }
     return *s == '=';
+}
+
+/* With what is not given as Pool-0 has it. */
+static bool ratelimit_fits(const struct pool_option *o)
+{
+    u32 tslice_ms = o->tslice_ms ? o->tslice_ms : opt.tslice_ms;
+    u32 ratelimit_us = o->ratelimit_us != ~0u ? o->ratelimit_us : opt.ratelimit_us;
+
+    return ratelimit_us <= tslice_ms * 1000;
 }
 
 /* "NAME:" goes to out, the rest to `text` with blanks between its keys. */
@@ -397,6 +412,10 @@ u32 pool_option_parse(const char *value, struct pool_option *out,
     wrong = cmdline_parse(text, params, ARRAY_SIZE(params), report, arg);
     if (wrong == 0 && !out->cpus[0]) {
         report(arg, "cpus= is missing");
+        wrong = 1;
+    }
+    if (wrong == 0 && !ratelimit_fits(out)) {
+        report(arg, "the rate limit is longer than the time slice");
         wrong = 1;
     }
     return wrong;

@@ -31,7 +31,7 @@ bool pool_affinity(const struct sched_pool *p, struct vcpu *v)
         cpumask_clear_all(&u->soft); /* prefers all: no preference */
     }
     u->dedicated = cpumask_weight(&u->hard) == 1;
-    return memcmp(&hard, &u->hard, sizeof(hard)) != 0 || memcmp(&soft, &u->soft, sizeof(soft)) != 0;
+    return !cpumask_equal(&hard, &u->hard) || !cpumask_equal(&soft, &u->soft);
 }
 
 /* Its masks count from now on. Returns who must decide anew; lock held. */

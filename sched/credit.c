@@ -72,7 +72,7 @@ static u32 runs_on(const struct sched_pool *p, const struct credit_dom *d)
 /* The domain's budget is used up and prev parked: its other CPUs are called one after the other. */
 static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev)
 {
-    return prev && priv(prev)->parked ? runs_on(p, dom_priv(prev->dom)) : NO_CPU;
+    return priv(prev)->parked ? runs_on(p, dom_priv(prev->dom)) : NO_CPU;
 }
 
 /* Somebody boosted waits here who is well within its entitlement, and there is a preemption left.
@@ -175,13 +175,14 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
                                            stime_t now)
 {
     struct sched_decision dec = { NULL, 0, NO_CPU };
+    u8 pri = NR_PRIORITIES;
 
     cpumask_clear(&p->idlers, cpu);
     if (prev) {
         credit_charge(prev, now);
         if (prev->runnable && (dec.slice = protected_for(p, cpu, prev, now)) > 0) {
             dec.next = prev;
-            credit_note_running(p, cpu, prev, now);
+            credit_note_running(p, cpu, credit_running_pri(p, prev, now));
             return dec;
         }
     }
@@ -194,12 +195,10 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
     }
     if (dec.next) {
         dec.slice = slice_of(p, dec.next);
+        pri = credit_running_pri(p, dec.next, now);
     }
-    credit_note_running(p, cpu, dec.next, now);
-    dec.tickle = next_to_park(p, prev);
-    if (dec.tickle == NO_CPU) {
-        dec.tickle = credit_helper(p, cpu, prev, now);
-    }
+    credit_note_running(p, cpu, pri);
+    dec.tickle = prev ? next_to_park(p, prev) : credit_helper(p, now);
     return dec;
 }
 
@@ -324,7 +323,7 @@ static void credit_cpu_remove(struct sched_pool *p, u32 cpu, stime_t now)
     struct run_queue *q = queue_of(p, cpu);
 
     q->current = NULL;
-    credit_note_running(p, cpu, NULL, now);
+    credit_note_running(p, cpu, NR_PRIORITIES);
     list_for_each_safe(l, next, &q->waiting) {
         struct sched_unit *u = unit_of(waiting_unit(l));
 
@@ -352,8 +351,8 @@ static void credit_unit_insert(struct sched_pool *p, struct sched_unit *u, stime
     memset(c, 0, sizeof(*c));
     list_init(&c->claim.link);
     list_init(&c->node);
-    c->credit = NSEC_PER_MSEC; /* to begin with, the same for all */
     c->claim.grant = credit_expect(p, u->dom);
+    c->credit = NSEC_PER_MSEC + c->claim.grant; /* a little for all, and an advance */
     c->fresh = true;
     c->start = now;
     c->pri = UNDER;

@@ -39,7 +39,7 @@ struct credit_unit {
     };
     u8 pri, level, band; /* while queued: level, and which of nr_of */
     bool active, wanting, queued, parked, yielding;
-    bool fresh; /* no period tells yet what it is entitled to */
+    bool fresh; /* no period tells yet what it is entitled to: it was granted in advance */
 };
 
 struct credit_dom {
@@ -191,8 +191,8 @@ struct list *credit_from_level(struct run_queue *q, u32 level);
 /* What a running unit counts as at the moment. */
 u8 credit_running_pri(const struct sched_pool *p, const struct sched_unit *u, stime_t now);
 bool credit_prefers(const struct sched_unit *u, u32 cpu);
-/* The CPU runs that from now on (NULL: nothing). */
-void credit_note_running(struct sched_pool *p, u32 cpu, const struct sched_unit *u, stime_t now);
+/* The CPU runs something of that priority from now on (NR_PRIORITIES: nothing), or is called to. */
+void credit_note_running(struct sched_pool *p, u32 cpu, u8 pri);
 /* The best idle CPU or NO_CPU; the CPU where it displaces the least, or where it was; the one
  * with the shortest queue, for those who have the time to look for it. */
 u32 credit_find_idle(const struct sched_pool *p, const struct sched_unit *u);
@@ -203,7 +203,7 @@ u32 credit_place(struct sched_pool *p, struct sched_unit *u, stime_t now);
 /* Whom a CPU runs best, from its queue or, down to priority `worst`, another's; it stays queued.
  * `idles`: it would idle otherwise. */
 struct sched_unit *credit_select(struct sched_pool *p, u32 cpu, u32 worst, bool idles, stime_t now);
-u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now);
+u32 credit_helper(struct sched_pool *p, stime_t now);
 
 /* credit_dump.c: the policy's dump_cpu. */
 int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_t size);

@@ -10,6 +10,20 @@
 #define BAND_GAP 2
 #define BUSY_LOOKS 8 /* at so many of others' units, by a CPU that need not idle */
 
+/* One of a and b: from `from` on in its word of 64 CPUs, else in the next words, round about. The
+ * same cost for a few CPUs as for one. NR_CPUS: none. */
+static u32 next_of_both(const struct cpumask *a, const struct cpumask *b, u32 from)
+{
+    u32 w = from / 64 % CPUMASK_WORDS;
+    u64 bits = a->bits[w] & b->bits[w], after = bits & (~0UL << (from % 64));
+
+    for (u32 n = 1; !bits && n < CPUMASK_WORDS; n++) {
+        w = (w + 1) % CPUMASK_WORDS;
+        bits = after = a->bits[w] & b->bits[w];
+    }
+    return bits ? w * 64 + (u32)__builtin_ctzl(after ? after : bits) : NR_CPUS;
+}
+
 /* ---- Idle CPUs --------------------------------------------------------------------------- */
 
 bool credit_prefers(const struct sched_unit *u, u32 cpu)
@@ -37,8 +51,7 @@ static bool core_idle(const struct sched_pool *p, u32 cpu)
 static u32 idle_of(const struct sched_pool *p, const struct sched_unit *u,
                    const struct cpumask *mask)
 {
-    struct cpumask idle = cpumask_and(&p->idlers, mask);
-    u32 first = cpumask_next_wrap(&idle, u->cpu);
+    u32 first = next_of_both(&p->idlers, mask, u->cpu);
 
     if (first == NR_CPUS) {
         return NO_CPU;
@@ -46,8 +59,8 @@ static u32 idle_of(const struct sched_pool *p, const struct sched_unit *u,
     if (!p->topology || p->topology->threads_per_core <= 1 || core_idle(p, first)) {
         return first;
     }
-    cpumask_for_each(cpu, &idle) {
-        if (core_idle(p, cpu)) {
+    cpumask_for_each(cpu, &p->idlers) {
+        if (cpumask_test(mask, cpu) && core_idle(p, cpu)) {
             return cpu;
         }
     }
@@ -87,10 +100,10 @@ static u8 cpu_pri(const struct sched_pool *p, u32 cpu, stime_t now)
     return u ? credit_running_pri(p, u, now) : NR_PRIORITIES;
 }
 
-void credit_note_running(struct sched_pool *p, u32 cpu, const struct sched_unit *u, stime_t now)
+void credit_note_running(struct sched_pool *p, u32 cpu, u8 pri)
 {
     struct credit_pool *cp = pool_priv(p);
-    u8 pri = u ? credit_running_pri(p, u, now) : NR_PRIORITIES, was = cp->queue[cpu].running;
+    u8 was = cp->queue[cpu].running;
 
     if (pri == was) {
         return;
@@ -118,8 +131,7 @@ static u32 displaceable(const struct sched_pool *p, const struct sched_unit *u,
 {
     for (u32 victim = OVER; victim > priv(u)->pri; victim--) {
         if (pool_priv(p)->nr_running[victim]) {
-            struct cpumask cpus = cpumask_and(&pool_priv(p)->running[victim], mask);
-            u32 cpu = cpumask_next_wrap(&cpus, u->cpu);
+            u32 cpu = next_of_both(&pool_priv(p)->running[victim], mask, u->cpu);
 
             if (cpu < NR_CPUS) {
                 return cpu;
@@ -134,7 +146,7 @@ u32 credit_find_busy(const struct sched_pool *p, const struct sched_unit *u, sti
     bool soft = !cpumask_empty(&u->soft);
     const struct cpumask *mask = soft ? &u->soft : &u->hard;
     bool here = cpumask_test(mask, u->cpu);
-    u8 runs = here ? cpu_pri(p, u->cpu, now) : 0;
+    u8 runs = here && !(queue_of(p, u->cpu)->levels & 1) ? cpu_pri(p, u->cpu, now) : 0;
     u32 cpu;
 
     if (runs > priv(u)->pri &&
@@ -176,7 +188,13 @@ u32 credit_place(struct sched_pool *p, struct sched_unit *u, stime_t now)
     }
     cpu = credit_find_busy(p, u, now);
     credit_enqueue(p, u, cpu, false);
-    return cpu_pri(p, cpu, now) > priv(u)->pri ? cpu : NO_CPU;
+    if (cpu_pri(p, cpu, now) <= priv(u)->pri) {
+        return NO_CPU;
+    }
+    if (queue_of(p, cpu)->current) {
+        credit_note_running(p, cpu, priv(u)->pri); /* so that the next one goes elsewhere */
+    }
+    return cpu;
 }
 
 /* ---- Choosing ---------------------------------------------------------------------------- */
@@ -185,7 +203,6 @@ u32 credit_place(struct sched_pool *p, struct sched_unit *u, stime_t now)
 struct search {
     u32 cpu, band;
     u32 looks;                 /* at so many units at most */
-    bool idles;                /* if it finds nobody */
     bool hot;                  /* it takes those whose cache is hot elsewhere, too */
     struct sched_unit *second; /* found, but it prefers other CPUs */
 };
@@ -251,7 +268,7 @@ static struct sched_unit *steal(struct sched_pool *p, struct search *s, stime_t 
 
     s->second = NULL;
     for (u32 n = cp->nr_waiting[s->band]; n && s->looks; n--) {
-        u32 from = cpumask_next_wrap(&cp->waiting[s->band], q->look + 1);
+        u32 from = next_of_both(&cp->waiting[s->band], &cp->waiting[s->band], q->look + 1);
         struct sched_unit *u;
 
         if (from == NR_CPUS) {
@@ -279,29 +296,20 @@ static u32 better_bands(const struct sched_unit *own, u32 end)
 }
 
 /* A CPU that has somebody to run looks around for balance's sake once per ratelimit. */
-static bool may_look(struct sched_pool *p, u32 cpu, u32 bands, stime_t now)
+static bool may_look(struct sched_pool *p, u32 cpu, stime_t now)
 {
     struct run_queue *q = queue_of(p, cpu);
 
-    if (!(bands & ~1U) || now - q->looked < p->params.ratelimit_us * NSEC_PER_USEC) {
+    if (now - q->looked < p->params.ratelimit_us * NSEC_PER_USEC) {
         return false;
     }
     q->looked = now;
     return true;
 }
 
-/* The own first one, unless another CPU's is much better. */
-static struct sched_unit *best(struct sched_pool *p, struct search *s, u32 worst, stime_t now)
+/* The first one of the best of these bands that another CPU's queue has. */
+static struct sched_unit *steal_best(struct sched_pool *p, struct search *s, u32 bands, stime_t now)
 {
-    static const u8 bands_of[] = { 1, 1 + FIRST_OVER / BAND_LEVELS, NR_BANDS };
-    struct sched_unit *own = credit_first(p, s->cpu, now);
-    u32 bands = pool_priv(p)->bands & better_bands(own, bands_of[worst]);
-
-    s->looks = ~0U;
-    if (own || !s->idles) {
-        s->looks = BUSY_LOOKS;
-        bands &= may_look(p, s->cpu, bands, now) ? ~0U : 1;
-    }
     for (; bands; bands &= bands - 1) {
         struct sched_unit *u;
 
@@ -311,24 +319,39 @@ static struct sched_unit *best(struct sched_pool *p, struct search *s, u32 worst
             return u;
         }
     }
-    return own;
+    return NULL;
+}
+
+/* Rather than idle it takes one whose cache is still hot elsewhere, too. */
+static struct sched_unit *look_around(struct sched_pool *p, u32 cpu, u32 bands, bool needs,
+                                      stime_t now)
+{
+    struct search s = { .cpu = cpu, .looks = needs ? ~0U : BUSY_LOOKS };
+    struct sched_unit *u = steal_best(p, &s, bands, now);
+
+    if (!u && needs && p->params.migr_delay_us) {
+        s.hot = true;
+        u = steal_best(p, &s, bands, now);
+    }
+    return u;
 }
 
 /*
- * The most important one; the own queue goes first, from others only down to priority `worst`. A
- * CPU that has somebody to run looks at a few of the others' only; rather than idle it looks at
- * all, and takes one whose cache is still hot elsewhere.
+ * The most important one: the first on the own queue, unless another CPU's, down to priority
+ * `worst`, is much better. A CPU that has somebody to run looks at a few of the others' only,
+ * rather than idle at all.
  */
 struct sched_unit *credit_select(struct sched_pool *p, u32 cpu, u32 worst, bool idles, stime_t now)
 {
-    struct search s = { .cpu = cpu, .idles = idles };
-    struct sched_unit *u = best(p, &s, worst, now);
+    static const u8 bands_of[] = { 1, 1 + FIRST_OVER / BAND_LEVELS, NR_BANDS };
+    struct sched_unit *own = credit_first(p, cpu, now), *u = NULL;
+    u32 bands = pool_priv(p)->bands & better_bands(own, bands_of[worst]);
+    bool needs = !own && idles;
 
-    if (u || !idles || !p->params.migr_delay_us) {
-        return u;
+    if (bands && (needs || may_look(p, cpu, now))) {
+        u = look_around(p, cpu, bands, needs, now);
     }
-    s.hot = true;
-    return best(p, &s, worst, now);
+    return u ? u : own;
 }
 
 /* ---- Calling others ---------------------------------------------------------------------- */
@@ -374,40 +397,16 @@ static u32 idle_for_all(struct sched_pool *p, stime_t now)
     return NO_CPU;
 }
 
-/* A boosted unit that did not get this CPU goes where it may displace something. */
-static u32 push_boosted(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
-{
-    const struct credit_pool *cp = pool_priv(p);
-    struct sched_unit *u;
-    u32 target;
-
-    if (!queue_of(p, cpu)->nr_of[0] || !(cp->nr_running[UNDER] || cp->nr_running[OVER])) {
-        return NO_CPU;
-    }
-    u = credit_first(p, cpu, now);
-    if (!u || u == prev || priv(u)->band != 0) {
-        return NO_CPU;
-    }
-    target = credit_find_busy(p, u, now);
-    if (target == cpu || cpu_pri(p, target, now) <= BOOST) {
-        return NO_CPU;
-    }
-    credit_dequeue(p, u);
-    credit_enqueue(p, u, target, false);
-    return target;
-}
-
 /*
- * After a decision: the CPU to call for the sake of those who wait. One call is enough for many, as
- * an idle CPU that comes calls the next one.
+ * After a decision on a CPU that idled: the CPU to call for the sake of those who wait. One call is
+ * enough for many, as an idle CPU that comes calls the next one.
  */
-u32 credit_helper(struct sched_pool *p, u32 cpu, const struct sched_unit *prev, stime_t now)
+u32 credit_helper(struct sched_pool *p, stime_t now)
 {
-    u32 idle = prev || cpumask_empty(&p->idlers) ? NO_CPU : idle_for_all(p, now);
+    u32 idle = cpumask_empty(&p->idlers) ? NO_CPU : idle_for_all(p, now);
 
     if (idle != NO_CPU) {
         cpumask_clear(&p->idlers, idle);
-        return idle;
     }
-    return push_boosted(p, cpu, prev, now);
+    return idle;
 }

@@ -64,7 +64,7 @@ static void divide(struct list *claims, s64 total)
     }
 }
 
-/* A sleeper may gather half a slice, or pay a debt off, within its entitlement. */
+/* A sleeper may gather a slice, or pay a debt off, within its entitlement. */
 static void gather_demand(struct credit_pool *cp, s64 slice, struct sched_unit *u, s64 elapsed,
                           stime_t now)
 {
@@ -74,8 +74,11 @@ static void gather_demand(struct credit_pool *cp, s64 slice, struct sched_unit *
         credit_charge(u, now);
     }
     credit_count_demand(c, now);
+    if (c->fresh) {
+        c->credit -= c->claim.grant; /* it was an advance */
+    }
     c->claim.weight = 1;
-    c->claim.peak = clamp(slice / 2 - c->credit, MIN(c->demand, elapsed), elapsed);
+    c->claim.peak = clamp(slice - c->credit, MIN(c->demand, elapsed), elapsed);
 }
 
 /*
@@ -313,7 +316,7 @@ static void settle(struct sched_pool *p, struct sched_unit *u)
     if (c->queued) {
         credit_requeue(p, u);
     }
-    if (idle && c->credit >= tslice(p) / 2) {
+    if (idle && c->credit >= tslice(p)) {
         credit_deactivate(u);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the dispatcher's two files share: schedule.c decides who runs, pool.c which CPUs and rules
- * there are. Policies don't see it.
+ * What the dispatcher's files share: schedule.c decides who runs, member.c who takes part,
+ * affinity.c where, pool.c and cpupool.c which CPUs and rules there are. Policies don't see it.
  */
 #pragma once
 

@@ -64,16 +64,6 @@ const struct sched_ops *sched_policy_find(const char *name)
     return NULL;
 }
 
-static u32 order_of(size_t size)
-{
-    u32 order = 0;
-
-    while (PAGE_SIZE << order < size) {
-        order++;
-    }
-    return order;
-}
-
 const struct sched_ops *sched_policy_by_id(u32 id)
 {
     for (u32 i = 0; sched_policies[i]; i++) {
@@ -93,7 +83,7 @@ bool pool_init(struct sched_pool *p, const struct sched_ops *ops)
                                        opt.weight_per_vcpu ? TARN_POOL_weight_per_vcpu : 0 };
     list_init(&p->doms);
     timer_init(&p->timer, pool_timer_fn, p);
-    p->priv = pages_alloc(order_of(ops->pool_size));
+    p->priv = pages_alloc(pages_order(ops->pool_size));
     if (p->priv && ops->pool_init) {
         ops->pool_init(p, now());
     }
@@ -102,7 +92,7 @@ bool pool_init(struct sched_pool *p, const struct sched_ops *ops)
 
 void pool_free_priv(struct sched_pool *p)
 {
-    pages_free(p->priv, order_of(p->ops->pool_size));
+    pages_free(p->priv, pages_order(p->ops->pool_size));
 }
 
 /* Pool-0 with all CPUs that are online; their idle loops don't run yet, or find nothing to do. */
@@ -285,7 +275,7 @@ static struct sched_pool *home_of(const struct pcpu *c)
 {
     struct sched_pool *p = pool_find(c->last_pool);
 
-    return p && (p->params.flags & TARN_POOL_cpus_return) ? p : &pool0;
+    return p && (READ_ONCE(p->params.flags) & TARN_POOL_cpus_return) ? p : &pool0;
 }
 
 long sched_cpu_online(u32 cpu)

@@ -69,7 +69,6 @@ void rtds_restart(struct rtds_unit *c, stime_t now); /* a period begins now */
 
 /* Queues. A unit is in one or both of the lists, or running, or asleep. */
 void rtds_add_event(struct rtds_pool *rp, struct rtds_unit *c);
-void rtds_enqueue(struct rtds_pool *rp, struct rtds_unit *c);
 void rtds_dequeue(struct rtds_unit *c);
 void rtds_replenish(struct rtds_pool *rp, stime_t now); /* those whose time has come */
 /* The slice, 0 for none, or what is left until this CPU has to see to the first event. */

@@ -69,7 +69,7 @@ void rtds_add_event(struct rtds_pool *rp, struct rtds_unit *c)
 }
 
 /* Behind those as urgent. */
-void rtds_enqueue(struct rtds_pool *rp, struct rtds_unit *c)
+static void enqueue(struct rtds_pool *rp, struct rtds_unit *c)
 {
     struct list *pos = &rp->waiting;
 
@@ -98,7 +98,7 @@ void rtds_replenish(struct rtds_pool *rp, stime_t now)
 
         rtds_dequeue(c);
         rtds_settle(c, now);
-        rtds_enqueue(rp, c);
+        enqueue(rp, c);
     }
 }
 
@@ -255,7 +255,7 @@ u32 rtds_place(struct sched_pool *p, struct sched_unit *u, stime_t now)
     u32 cpu = NO_CPU;
 
     rtds_settle(c, now);
-    rtds_enqueue(pool_priv(p), c);
+    enqueue(pool_priv(p), c);
     if (c->left > 0) {
         cpu = call_for(p, u);
     }

@@ -30,12 +30,12 @@ def read_list(path):
     return source, [(title, "\n".join(old), "\n".join(new)) for title, old, new in mutants]
 
 
-def killer(test, objects, folder):
+def killer(objects, folder):
     """The first test that fails, with this build; None: all pass."""
     program = os.path.join(folder, "mutant")
     done = subprocess.run(CC + ["-w", "-o", program, *objects, "-lcmocka"], capture_output=True, text=True, check=False)
     if done.returncode:
-        return "the compiler: " + done.stderr.splitlines()[0]
+        sys.exit("it does not compile, so no test is asked: " + done.stderr.splitlines()[0])
     try:
         done = subprocess.run([program], capture_output=True, text=True, timeout=30, check=False)
     except subprocess.TimeoutExpired:
@@ -48,12 +48,12 @@ def main():
     name = sys.argv[1]
     test = f"tests/unit/test_{name}.c"
     source, mutants = read_list(f"tests/unit/{name}.mutants")
-    sources = re.search(r"sources: ([^*]*)", Path(test).read_text(encoding="utf-8")).group(1).split()
+    sources = re.search(r"sources: (.*?)\*/", Path(test).read_text(encoding="utf-8"), re.S).group(1).replace("\n *", "").split()
     text = Path(source).read_text(encoding="utf-8")
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
         others = []
-        for path in [test, "tests/unit/host.c"] + [s for s in sources if s != source]:
+        for path in [test, "tests/unit/host.c", "tests/unit/untraced.c"] + [s for s in sources if s != source]:
             others.append(os.path.join(folder, path.replace("/", "-") + ".o"))
             subprocess.run(CC + ["-c", "-o", others[-1], path], check=True)
         mutant = os.path.join(folder, "mutant.c")
@@ -61,7 +61,7 @@ def main():
             if text.count(old) != 1:
                 sys.exit(f"{title}: is there {text.count(old)} times")
             Path(mutant).write_text(text.replace(old, new), encoding="utf-8")
-            by = killer(test, [mutant, *others], folder)
+            by = killer([mutant, *others], folder)
             survived += by is None
             print(f"{'SURVIVED' if by is None else 'found   '}  {title}" + (f": {by}" if by else ""), flush=True)
     print(f"mutants: {len(mutants) - survived} found, {survived} survived")

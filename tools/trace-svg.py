@@ -135,9 +135,8 @@ class Picture:
         while tick <= self.end + step / 1000:
             x = self.x(tick)
             self.add(f'<line x1="{x:.1f}" y1="{self.top}" x2="{x:.1f}" y2="{bottom + 4}" stroke="#ddd"/>')
-            self.text(x, bottom + 18, f"{tick:g}", 'font-size="11" fill="#555" text-anchor="middle"')
+            self.text(x, bottom + 18, f"{tick:g} ms" if tick - step < self.start else f"{tick:g}", 'font-size="11" fill="#555" text-anchor="middle"')
             tick += step
-        self.text(LEFT - 22, bottom + 18, "ms", 'font-size="11" fill="#555" text-anchor="end"')
         for cpu in self.cpus:
             y = self.y(cpu) + ROW - 3
             self.add(f'<line x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="#bbb"/>')

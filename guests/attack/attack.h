@@ -55,10 +55,7 @@ struct dice {
 
 static inline unsigned long roll(struct dice *d)
 {
-    d->state ^= d->state << 13;
-    d->state ^= d->state >> 7;
-    d->state ^= d->state << 17;
-    return d->state;
+    return random_next(&d->state);
 }
 
 static inline unsigned long below(struct dice *d, unsigned long n)

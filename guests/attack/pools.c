@@ -75,13 +75,20 @@ void act_pool_tarn(struct actor *a)
     struct tarn_pool_options *o = (void *)a->memory;
     struct tarn_pool_name *n = (void *)a->memory;
     struct tarn_vcpu_placement *p = (void *)a->memory;
-    unsigned long cmd = TARN_OP_get_pool_name + below(&a->dice, 6);
+    struct tarn_domain_shares *s = (void *)a->memory;
+    unsigned long cmd = TARN_OP_get_pool_name + below(&a->dice, 7);
 
     memset(a->memory, 0, sizeof(a->memory));
     switch (cmd) {
     case TARN_OP_get_vcpu_placement:
         p->domid = (domid_t)some_domid(a);
         p->vcpu = (uint32_t)(below(&a->dice, 8) ? below(&a->dice, 5) : roll(&a->dice));
+        break;
+    case TARN_OP_get_domain_shares:
+    case TARN_OP_set_domain_shares:
+        s->domid = (domid_t)some_domid(a);
+        s->weight = (uint16_t)roll(&a->dice);
+        s->cap = (uint16_t)(below(&a->dice, 4) ? 0 : roll(&a->dice));
         break;
     case TARN_OP_set_pool_options:
         o->id = some_pool(a);

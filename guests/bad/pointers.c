@@ -21,10 +21,7 @@ static unsigned long seed = 88172645463325252;
 
 static unsigned long random(void)
 {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
+    return random_next(&seed);
 }
 
 static unsigned long random_junk(void)

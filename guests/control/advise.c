@@ -60,11 +60,6 @@ static const char *list_text(char text[LIST_SIZE], const char *what, const struc
     return text;
 }
 
-static bool same_set(const struct cpumask *a, const struct cpumask *b)
-{
-    return cpumask_subset(a, b) && cpumask_subset(b, a);
-}
-
 static void add_all(struct cpumask *to, const struct cpumask *set)
 {
     cpumask_for_each(cpu, set) {
@@ -121,7 +116,7 @@ static bool group_of(const struct adviser *a, const struct advise_vcpu *v, bool 
         const struct advise_vcpu *w = &a->h->vcpus[i];
 
         if (w->domain == v->domain && w->broken == v->broken && w->id < NR_CPUS &&
-            (by_given ? same_set(&w->given, &v->given) : same_set(&w->hard, &v->hard))) {
+            (by_given ? cpumask_equal(&w->given, &v->given) : cpumask_equal(&w->hard, &v->hard))) {
             if (w < v) {
                 return false;
             }

@@ -99,8 +99,7 @@ static u32 pool_index(const struct look *l, uint32_t id)
 /* Those that can run: one that is shut down or dying is of no interest any more. */
 static bool lives(const struct xen_domctl_getdomaininfo *info)
 {
-    return !(info->flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown)) &&
-           info->max_vcpu_id != XEN_INVALID_MAX_VCPU_ID;
+    return !(info->flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown)) && vcpus_of(info);
 }
 
 static void take_domain(struct look *l, const struct xen_domctl_getdomaininfo *info)
@@ -128,7 +127,7 @@ static bool read_domains(struct look *l)
     l->names = allocate((size_t)(n + 1) * sizeof(*l->names));
     for (long i = 0; l->domains && l->names && i < n; i++) {
         if (lives(&l->list[i])) {
-            vcpus += l->list[i].max_vcpu_id + 1;
+            vcpus += vcpus_of(&l->list[i]);
             take_domain(l, &l->list[i]);
         }
     }
@@ -195,7 +194,7 @@ static void begin(struct look *l)
     unsigned int cpus;
 
     for (u32 d = 0; d < l->host.nr_domains; d++) {
-        for (uint32_t v = 0; v <= l->list[d].max_vcpu_id; v++) {
+        for (uint32_t v = 0; v < vcpus_of(&l->list[d]); v++) {
             read_vcpu(l, d, v);
         }
     }

@@ -326,7 +326,7 @@ static int run_cpu_offline(int argc, char **argv)
 const struct command cmd_cpu_online = {
     .name = "cpu-online",
     .usage = "CPU",
-    .help = "bring a CPU into service; it goes to Pool-0",
+    .help = "bring a CPU into service; it goes to Pool-0, or back to its pool (hotplug=)",
     .run = run_cpu_online,
 };
 

@@ -29,11 +29,6 @@ static struct moved *ours;
 static uint32_t nr_ours;
 static struct cpumask own; /* empty: there is no isolation */
 
-static bool same(const struct cpumask *a, const struct cpumask *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 static struct cpumask all_but(const struct cpumask *some)
 {
     struct cpumask rest;
@@ -52,7 +47,8 @@ static struct cpumask before_us(const struct moved *m)
 {
     for (uint32_t i = 0; i < nr_ours; i++) {
         if (ours[i].domid == m->domid && ours[i].vcpu == m->vcpu &&
-            memcmp(ours[i].uuid, m->uuid, sizeof(m->uuid)) == 0 && same(&ours[i].after, &m->now)) {
+            memcmp(ours[i].uuid, m->uuid, sizeof(m->uuid)) == 0 &&
+            cpumask_equal(&ours[i].after, &m->now)) {
             return ours[i].before;
         }
     }
@@ -76,10 +72,10 @@ static void plan_domain(struct plan *p, const struct xen_domctl_getdomaininfo *i
 {
     struct vcpu_place place;
 
-    if (info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID || info->flags & XEN_DOMINF_dying) {
+    if (info->flags & XEN_DOMINF_dying) {
         return;
     }
-    for (uint32_t v = 0; v <= info->max_vcpu_id && p->n < p->room; v++) {
+    for (uint32_t v = 0; v < vcpus_of(info) && p->n < p->room; v++) {
         struct moved *m = &p->moved[p->n++];
 
         vcpu_place_get(info->domain, v, &p->pool.cpus, &place);
@@ -97,7 +93,7 @@ static void plan_domain(struct plan *p, const struct xen_domctl_getdomaininfo *i
 static bool plan_make(struct plan *p, const struct xen_domctl_getdomaininfo *list, long n)
 {
     for (long i = 0; i < n; i++) {
-        p->room += list[i].max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : list[i].max_vcpu_id + 1;
+        p->room += vcpus_of(&list[i]);
     }
     p->moved = allocate((p->room + 1) * sizeof(*p->moved));
     for (long i = 0; p->moved && i < n; i++) {
@@ -118,7 +114,7 @@ static long put(const struct moved *m, const struct cpumask *to)
 static void undo(const struct plan *p, uint32_t n)
 {
     while (n--) {
-        if (!same(&p->moved[n].now, &p->moved[n].after)) {
+        if (!cpumask_equal(&p->moved[n].now, &p->moved[n].after)) {
             put(&p->moved[n], &p->moved[n].now);
         }
     }
@@ -132,7 +128,7 @@ static bool plan_do(const struct plan *p)
         struct vcpu_place place;
         long rc;
 
-        if (same(&m->now, &m->after)) {
+        if (cpumask_equal(&m->now, &m->after)) {
             continue;
         }
         rc = put(m, &m->after);
@@ -153,7 +149,7 @@ static void plan_keep(struct plan *p)
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < p->n; i++) {
-        if (!same(&p->moved[i].before, &p->moved[i].after)) {
+        if (!cpumask_equal(&p->moved[i].before, &p->moved[i].after)) {
             p->moved[n++] = p->moved[i];
         }
     }

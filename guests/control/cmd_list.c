@@ -224,9 +224,7 @@ static void vcpu_lines(const struct xen_domctl_getdomaininfo *info, struct vcpu_
     if (cpupool_info(info->cpupool, &pool, &l->pool)) {
         l->pool = (struct cpumask){ { 0 } };
     }
-    for (uint32_t v = 0;
-         info->max_vcpu_id != XEN_INVALID_MAX_VCPU_ID && v <= info->max_vcpu_id && v < VCPUS_MAX;
-         v++) {
+    for (uint32_t v = 0; v < MIN(vcpus_of(info), VCPUS_MAX); v++) {
         vcpu_line(info->domain, v, l);
     }
 }

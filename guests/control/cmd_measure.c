@@ -39,11 +39,11 @@ static long vcpu_read(domid_t domid, uint32_t vcpu, struct seen *seen, uint32_t 
     return rc;
 }
 
-static void vcpus_begin(struct measure *m, domid_t domid, uint32_t last)
+static void vcpus_begin(struct measure *m, domid_t domid, uint32_t vcpus)
 {
     uint32_t cpu;
 
-    for (uint32_t v = 0; v <= last && m->nr < VCPUS_SEEN; v++) {
+    for (uint32_t v = 0; v < vcpus && m->nr < VCPUS_SEEN; v++) {
         if (vcpu_read(domid, v, &m->vcpus[m->nr].before, &cpu) == 0) {
             m->vcpus[m->nr].domid = domid;
             m->vcpus[m->nr++].vcpu = v;
@@ -57,7 +57,7 @@ static void domains_begin(struct measure *m)
     long n = domain_infos(&list);
 
     for (long i = 0; i < n; i++) {
-        vcpus_begin(m, list[i].domain, list[i].max_vcpu_id);
+        vcpus_begin(m, list[i].domain, vcpus_of(&list[i]));
     }
     if (n >= 0) {
         release(list);
@@ -147,9 +147,10 @@ static void mask_at_random(uint64_t *random, struct cpumask *mask, u32 nr_cpus)
 {
     cpumask_clear_all(mask);
     while (cpumask_empty(mask)) {
-        *random = *random * 6364136223846793005UL + 1442695040888963407UL;
+        uint64_t bits = random_next(random);
+
         for (u32 cpu = 0; cpu < nr_cpus; cpu++) {
-            if (*random >> (32 + cpu % 32) & 1) {
+            if (bits >> cpu % 64 & 1) {
                 cpumask_set(mask, cpu);
             }
         }
@@ -194,7 +195,7 @@ static int repin_tell(const struct repin *r, const char *name)
 /* Told in the end: what the control domain does in between should be little. */
 static int repin(const struct domain *d, struct repin *list, uint64_t n, uint64_t us)
 {
-    uint64_t random = 1, done = 0;
+    uint64_t random = 88172645463325252, done = 0;
     u32 nr_cpus = cpus_max();
     int status = 0;
 

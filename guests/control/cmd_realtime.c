@@ -84,7 +84,7 @@ static bool vcpus_print(const struct domain *d, uint32_t sched)
     if (rc) {
         return !fail_errno(rc, "%s", d->name);
     }
-    for (uint32_t v = 0; v <= info.max_vcpu_id && v < VCPUS_MAX; v++) {
+    for (uint32_t v = 0; v < MIN(vcpus_of(&info), VCPUS_MAX); v++) {
         if (!line_print(d, sched, v)) {
             return false;
         }

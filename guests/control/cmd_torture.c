@@ -29,10 +29,7 @@ struct torture {
 
 static u32 below(struct torture *t, u32 n)
 {
-    t->random ^= t->random << 13;
-    t->random ^= t->random >> 7;
-    t->random ^= t->random << 17;
-    return (u32)((t->random >> 20) % n);
+    return (u32)((random_next(&t->random) >> 20) % n);
 }
 
 static u32 some_cpu(struct torture *t)
@@ -49,7 +46,7 @@ static struct cpumask some_cpus(struct torture *t)
     cpumask_clear_all(&mask);
     cpumask_set(&mask, below(t, t->m.nr_cpus));
     for (u32 cpu = 0; kind && cpu < t->m.nr_cpus; cpu++) {
-        if (kind == 3 || below(t, kind == 1 ? t->m.nr_cpus / 2 : 2) == 0) {
+        if (kind == 3 || below(t, kind == 1 ? MAX(t->m.nr_cpus / 2, 1u) : 2) == 0) {
             cpumask_set(&mask, cpu);
         }
     }
@@ -477,11 +474,6 @@ static void parameters(struct torture *t)
 
 /* ---- what is so ---- */
 
-static bool same(const struct cpumask *a, const struct cpumask *b)
-{
-    return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 static void wrong(struct torture *t, const char *what, u32 id)
 {
     t->failed = true;
@@ -514,7 +506,8 @@ static void pools_check(struct torture *t)
             for (u32 s = 0; s < TORTURE_SUBJECTS; s++) {
                 n_dom += t->m.subject[s].there && t->m.subject[s].pool == i;
             }
-            if (!same(&p->cpus, &cpus) || p->sched != info.sched_id || n_dom != info.n_dom) {
+            if (!cpumask_equal(&p->cpus, &cpus) || p->sched != info.sched_id ||
+                n_dom != info.n_dom) {
                 wrong(t, "pool", p->id);
             }
         }
@@ -536,7 +529,7 @@ static void cpus_check(struct torture *t)
 
     cpumask_clear_all(&none);
     cpu_bitmap(&op.u.cpupool_op.cpumap, &none);
-    if (pool_call(&op, XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 0, 0) || !same(&none, &want)) {
+    if (pool_call(&op, XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 0, 0) || !cpumask_equal(&none, &want)) {
         wrong(t, "the set of free CPUs:", cpumask_weight(&none));
     }
     if (physinfo_get(&host) || host.nr_cpus != cpumask_weight(&t->m.online)) {
@@ -662,6 +655,17 @@ static bool count_of(const char *word, const char *key, uint64_t *value)
     return text_begins(word, key) && word[len] == '=' && number_parse(word + len + 1, 32, value);
 }
 
+/* The model begins with one pool and domain 0 alone. */
+static bool machine_is_fresh(void)
+{
+    struct xen_domctl_getdomaininfo *list;
+    struct xen_sysctl_cpupool_op pool;
+    long n = domain_infos(&list);
+
+    release(n < 0 ? NULL : list);
+    return n == 1 && cpupool_info(1, &pool, NULL) != 0;
+}
+
 static int run_torture(int argc, char **argv)
 {
     uint64_t seed, n, burners = 16, sleepers = 16;
@@ -676,6 +680,9 @@ static int run_torture(int argc, char **argv)
         if (!count_of(argv[i], "burners", &burners) && !count_of(argv[i], "sleepers", &sleepers)) {
             return USAGE;
         }
+    }
+    if (!machine_is_fresh()) {
+        return fail("it wants a machine with one cpupool and no domain but domain 0 (EBUSY)");
     }
     t = allocate(sizeof(*t));
     if (!t) {

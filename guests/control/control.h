@@ -197,7 +197,6 @@ void wire_service(void);
 
 void json_object(void), json_end(void), json_array(void);
 void json_key(const char *key);
-void json_string(const char *text);
 void json_number(int64_t n);
 void json_text(const char *key, const char *value); /* both; nothing for "" */
 void json_count(const char *key, uint64_t value);

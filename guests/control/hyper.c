@@ -62,7 +62,7 @@ const char *error_text(long rc)
         { XEN_EINVAL, "invalid argument" },  { XEN_ENOSPC, "no room left" },
         { XEN_ERANGE, "out of range" },      { XEN_ENOSYS, "the hypervisor does not have it" },
         { XEN_EOPNOTSUPP, "not supported" }, { XEN_ENODATA, "no data" },
-        { XEN_EOVERFLOW, "too large" },
+        { XEN_EOVERFLOW, "too large" },      { XEN_EADDRINUSE, "a vcpu is tied to it" },
     };
 
     rc = rc < 0 ? -rc : rc;

@@ -92,7 +92,7 @@ void json_key(const char *key)
     json.after_key = true;
 }
 
-void json_string(const char *text)
+static void json_string(const char *text)
 {
     before();
     quoted(text);

@@ -6,10 +6,6 @@
 #define MS (1000 * US)
 #define S (1000 * MS)
 
-#define TSLICE_MAX 1000u /* ms */
-#define RATELIMIT_MIN 100u
-#define RATELIMIT_MAX 500000u
-#define DELAY_MAX 100000u
 #define PERIOD_MIN (10 * US)
 #define PERIOD_MAX (10 * S)
 

@@ -6,6 +6,12 @@
 
 #define TIME_SIZE 32u
 
+/* credit's; us where not said */
+#define TSLICE_MAX 1000u /* ms */
+#define RATELIMIT_MIN 100u
+#define RATELIMIT_MAX 500000u
+#define DELAY_MAX 100000u
+
 /* "11 ms", in the largest unit that needs no fraction. */
 const char *time_format(char buf[TIME_SIZE], uint64_t ns);
 /* A pool's parameters under credit: NULL, or what is wrong; valid until the next call. */

@@ -114,8 +114,7 @@ static void count_vcpus(struct numa_node *nodes, unsigned int n, const struct cp
     long domains = domain_infos(&list);
 
     for (long i = 0; i < domains; i++) {
-        for (uint32_t v = 0;
-             list[i].max_vcpu_id != XEN_INVALID_MAX_VCPU_ID && v <= list[i].max_vcpu_id; v++) {
+        for (uint32_t v = 0; v < vcpus_of(&list[i]); v++) {
             count_vcpu(nodes, n, host, list[i].domain, v);
         }
     }

@@ -6,10 +6,7 @@
 #include "poolconfig.h"
 
 #include "keyfile.h"
-
-#define TSLICE_MAX 1000u /* ms */
-#define RATELIMIT_MAX 500000u
-#define DELAY_MAX 100000u
+#include "limits.h"
 
 enum key {
     KEY_NAME,

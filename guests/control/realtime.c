@@ -9,7 +9,6 @@
 
 #include <tarn.h>
 
-#define US 1000UL
 #define PPM 1000000UL
 
 union params {
@@ -164,7 +163,7 @@ static uint64_t promised(const struct change *c, uint32_t cpu)
     uint64_t sum = 0;
 
     for (long i = 0; i < n; i++) {
-        for (uint32_t v = 0; list[i].cpupool == c->p->id && v <= list[i].max_vcpu_id; v++) {
+        for (uint32_t v = 0; list[i].cpupool == c->p->id && v < vcpus_of(&list[i]); v++) {
             struct reservation r;
 
             if ((cpu == NO_CPU || vcpu_cpu(list[i].domain, v) == cpu) &&

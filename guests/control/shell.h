@@ -57,6 +57,11 @@ bool loop_ending(void);
 
 /* A list of all domains, from allocate(); how many or -errno. */
 long domain_infos(struct xen_domctl_getdomaininfo **list);
+/* How many vcpus it has; one that is being made may have none yet. */
+static inline uint32_t vcpus_of(const struct xen_domctl_getdomaininfo *info)
+{
+    return info->max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : info->max_vcpu_id + 1;
+}
 long domain_info(domid_t domid, struct xen_domctl_getdomaininfo *info);
 uint32_t shutdown_reason(const struct xen_domctl_getdomaininfo *info); /* of one that is down */
 /* Which of these it is: running, blocked, paused, shut down, crashed, dying; '-' for the others. */

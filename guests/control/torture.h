@@ -38,8 +38,6 @@ struct cpumask torture_free_cpus(const struct torture_model *m);
 /* Of the pools known by index; ~0: none. */
 u32 torture_pool_of(const struct torture_model *m, u32 cpu);
 bool torture_has_domains(const struct torture_model *m, u32 pool);
-/* CPUs on which a subject of the pool may run. */
-struct cpumask torture_effective(const struct torture_pool *p, const struct cpumask *hard);
 /* All in the pool have their part of a CPU: few enough compete for each. */
 bool torture_fair(const struct torture_model *m, u32 pool);
 

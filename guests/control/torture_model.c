@@ -39,7 +39,8 @@ bool torture_has_domains(const struct torture_model *m, u32 pool)
     return pool == 0;
 }
 
-struct cpumask torture_effective(const struct torture_pool *p, const struct cpumask *hard)
+/* CPUs on which a subject of the pool may run. */
+static struct cpumask effective(const struct torture_pool *p, const struct cpumask *hard)
 {
     struct cpumask both = cpumask_and(&p->cpus, hard);
 
@@ -102,7 +103,7 @@ bool torture_fair(const struct torture_model *m, u32 pool)
             if (!s->there || s->pool != pool) {
                 continue;
             }
-            may = torture_effective(p, &s->hard);
+            may = effective(p, &s->hard);
             if (cpumask_weight(&may) == width &&
                 (load_least(load, &may) > limit_of(p) ||
                  (p->sched == XEN_SCHEDULER_NULL && pinned(p, s)))) {

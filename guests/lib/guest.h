@@ -36,6 +36,15 @@
 #define MS 1000000UL
 #define US 1000UL
 
+/* The next of numbers that look random; the state, not 0, is the number before. */
+static inline uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
 /* Vectors of a frame that is no exception. */
 enum { VEC_INT80 = 128, VEC_UPCALL = 256, VEC_SYSCALL, VEC_FAILSAFE };
 

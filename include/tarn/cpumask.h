@@ -97,6 +97,16 @@ static inline bool cpumask_empty(const struct cpumask *m)
     return !any;
 }
 
+static inline bool cpumask_equal(const struct cpumask *a, const struct cpumask *b)
+{
+    for (u32 i = 0; i < CPUMASK_WORDS; i++) {
+        if (a->bits[i] != b->bits[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static inline struct cpumask cpumask_and(const struct cpumask *a, const struct cpumask *b)
 {
     struct cpumask r;

@@ -2,9 +2,8 @@
 /*
  * HYPERVISOR_domctl: the control domain makes, looks at, changes and destroys domains. Here are the
  * entry, the table of operations, and those about a whole domain; domctl_vcpu.c and domctl_sched.c
- * have the rest. One
- * call runs at a time (the domctl lock, taken without waiting: who doesn't get it gives way and
- * comes again).
+ * have the rest. One call runs at a time (the domctl lock, taken without waiting: who doesn't get
+ * it gives way and comes again).
  */
 #include <tarn/console.h>
 #include <tarn/errno.h>

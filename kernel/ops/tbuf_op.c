@@ -19,16 +19,6 @@ static struct spinlock tbuf_lock = SPINLOCK_INIT(RANK_DOMAIN); /* the next two *
 static struct t_info *info;                                    /* NULL: there are no rings yet */
 static u32 info_pages;
 
-static u32 order_of(u64 bytes)
-{
-    u32 order = 0;
-
-    while (PAGE_SIZE << order < bytes) {
-        order++;
-    }
-    return order;
-}
-
 /* Where the list of a ring's frames begins in the table, in words. */
 static u32 first_word(u32 cpus)
 {
@@ -76,8 +66,8 @@ static void free_all(struct t_info *t, u32 order, u32 first, u32 n, struct trace
 
 static long make(u32 pages, u32 cpus)
 {
-    u32 first = first_word(cpus), n = cpus * pages, order = order_of((first + n) * sizeof(u32));
-    u32 rings_order = order_of(cpus * sizeof(struct trace_ring));
+    u32 first = first_word(cpus), n = cpus * pages, order = pages_order((first + n) * sizeof(u32));
+    u32 rings_order = pages_order(cpus * sizeof(struct trace_ring));
     struct trace_ring *rings;
     struct t_info *t = NULL;
     bool ok;

@@ -51,7 +51,7 @@ def test_control_domain_gone_wild(boot, smp, arguments):
     machine.expect_lines([r"attack: ok\n"], 120)
     before, after = machine.expect_past(r"free pages (\d+) before, (\d+) after")
     assert before == after
-    assert int(machine.expect_past(r"attack: (\d+) domains built")[0]) > 5
+    assert int(machine.expect_past(r"attack: (\d+) domains built")[0]) > 0
     pools, moves = machine.expect_past(r"attack: (\d+) pools made, .* (\d+) moves")
     assert int(pools) and int(moves)
     assert machine.quit() == EXIT_OFF

@@ -60,6 +60,7 @@ BAD = [
     ("cpupool=a:cpus=1,sched=magic", "there is no scheduler 'magic'"),
     ("cpupool=a:cpus=1,tslice_ms=0", "'tslice_ms': '0' is not a number from 1 to 1000"),
     ("cpupool=a:cpus=1,ratelimit_us=5", "'ratelimit_us': '5': neither 0 nor"),
+    ("cpupool=a:cpus=1,tslice_ms=1,ratelimit_us=2000", "the rate limit is longer than the time slice"),
     ("maxcpus=2 cpupool=a:cpus=2", "there is no CPU 2, the last is 1"),
 ]
 

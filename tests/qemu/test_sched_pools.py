@@ -38,11 +38,9 @@ def test_cpu_leaves_and_returns(lab):
     lab.pool("a", "1-2")
     for i in range(3):
         lab.burner(f"b{i}", "a")
-    before = lab.measure(100).ran_ns
     lab.script([f"cpupool-cpu-remove a {1 + i % 2}\ncpupool-cpu-add a {1 + i % 2}" for i in range(MANY)])
     got = lab.measure(3000)
     close(got.of("b0", "b1", "b2"), [66.7] * 3, 3)
-    assert before
 
 
 def test_last_cpu_leaves_and_returns(lab):

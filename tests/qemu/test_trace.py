@@ -325,7 +325,8 @@ def test_from_the_boot():
         assert m.status()["events"] == [0x0ffff000]
         m.start_trace("-S", "16")
         m.sleep(100)
-        check_sane(m.stop_trace())
+        trace = m.stop_trace()  # what came before the control domain may be more than the rings hold
+        assert trace.records and trace.overlaps() == []
 
 
 def test_too_large_at_boot(boot):

@@ -368,3 +368,11 @@ void checks_on(bool stalls)
     machine.check = check_all;
     machine.stride = machine.until_check = 1;
 }
+
+void sim_end(void)
+{
+    check_all();
+    sim_dom_destroy_all();
+    sim_pools_reset();
+    machine_off();
+}

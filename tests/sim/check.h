@@ -30,6 +30,8 @@
  * large one. */
 void checks_on(bool stalls);
 void check_all(void);
+/* A last look; then all is taken apart, and the machine is off. */
+void sim_end(void);
 extern s64 sim_longest_judged; /* the longest wait of those that are not excused */
 
 /* What policies promise; each looks into its own. */

@@ -23,14 +23,6 @@ static void start(const char *layout, u64 seed)
     checks_on(false);
 }
 
-static void stop(void)
-{
-    check_all();
-    sim_dom_destroy_all();
-    sim_pools_reset();
-    machine_off();
-}
-
 static struct cpumask mask_of(u64 bits)
 {
     return (struct cpumask){ { bits } };
@@ -75,7 +67,7 @@ static void a_busy_cpu_goes_and_comes(void)
         machine_run((stime_t)rnd(20 * US));
         ASSERT(sim_give(0, cpu) == 0);
     }
-    stop();
+    sim_end();
 }
 
 /* A removal that is refused leaves everything as it was. */
@@ -102,7 +94,7 @@ static void a_refused_removal(void)
         ASSERT(sim_override(v, NO_CPU) == 0);
         ASSERT(sim_take(1, cpu) == 0 && sim_give(1, cpu) == 0);
     }
-    stop();
+    sim_end();
 }
 
 /* The last CPU leaves while the accounting is about to run. */
@@ -133,7 +125,7 @@ static void a_pool_is_emptied_and_filled(void)
         ASSERT(sim_dom_move(d, 1) == 0);
         ASSERT(machine.clock - since < 10 * MS);
     }
-    stop();
+    sim_end();
 }
 
 /* Who is pushed off its CPU by one that may run nowhere else goes on at once where it is idle. */
@@ -158,7 +150,7 @@ static void the_displaced_is_kicked(void)
         ASSERT(sim_vcpu_share(b->vcpu[0], 20 * MS) > 0.995);
         ASSERT(b->vcpu[0]->longest_wait < SOON && a->vcpu[0]->longest_wait < SOON);
     }
-    stop();
+    sim_end();
 }
 
 /* However short ago a CPU took somebody from another: when it idles it does it again. */
@@ -174,7 +166,7 @@ static void an_idle_cpu_steals_at_once(void)
     sim_mark();
     machine_run(10 * SEC);
     near(sim_dom_share(rest, 10 * SEC) + sim_dom_share(sleeper, 10 * SEC), 2, 0.01);
-    stop();
+    sim_end();
 }
 
 /* The machine itself looks at each slice timer that is armed. */
@@ -193,7 +185,7 @@ static void no_timer_is_too_short(void)
         ASSERT(sim_params(0, &params) == 0);
         machine_run(10 * MS);
     }
-    stop();
+    sim_end();
 }
 
 /* Sums of weights and credits don't fit 32 bits. */
@@ -213,7 +205,7 @@ static void sums_are_wide(void)
         machine_run(6 * SEC);
         near(sim_dom_share(a, 6 * SEC), want, 0.64);
         near(sim_dom_share(b, 6 * SEC), 64 - want, 0.64);
-        stop();
+        sim_end();
     }
 }
 
@@ -230,7 +222,7 @@ static void nobody_dodges(void)
     sim_mark();
     machine_run(10 * SEC);
     ASSERT(sim_dom_share(a, 10 * SEC) < 0.51);
-    stop();
+    sim_end();
     start("1", 9);
     capped = sim_dom_new(&pool0, 1, 256, 10);
     sim_up(capped->vcpu[0], sim_dodger, 10 * MS, 0);
@@ -238,7 +230,7 @@ static void nobody_dodges(void)
     sim_mark();
     machine_run(10 * SEC);
     near(sim_dom_share(capped, 10 * SEC), 0.1, 0.005);
-    stop();
+    sim_end();
 }
 
 /* A CPU that is no member, one that can't be, one that is not there. */
@@ -259,7 +251,7 @@ static void refusals_have_their_names(void)
     ASSERT(sim_pool_destroy(1) == -EBUSY && sim_pool_destroy(9) == -ENOENT);
     ASSERT(sim_offline(0) == -EINVAL && sim_offline(2) == -ENODEV && sim_offline(3) == 0);
     ASSERT(sim_give(1, 3) == -ENODEV && sim_online(3) == 0 && pcpus[3]->pool == &pool0);
-    stop();
+    sim_end();
 }
 
 int main(int argc, char **argv)

@@ -16,7 +16,6 @@
 #include <tarn/page.h>
 #include <tarn/softirq.h>
 #include <tarn/time.h>
-#include <tarn/trace.h>
 #include <x86/apic.h>
 
 #include "../../sched/dispatch.h"
@@ -266,34 +265,6 @@ void log_printf(enum log_level level, const char *fmt, ...)
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     sim_log("%s", text);
-}
-
-/* Tracing is off: nothing of it is called. */
-u8 trace_on;
-
-void trace_put(u32 event, const void *words, u32 n)
-{
-    panic("event %x is traced: %p %u", event, words, n);
-}
-
-void trace_words(u32 event, u32 n, u32 a, u32 b, u32 c)
-{
-    trace_put(event + a + b + c, NULL, n);
-}
-
-void trace_vcpu(u32 event, const struct vcpu *v)
-{
-    trace_put(event, v, 0);
-}
-
-void trace_runstate(const struct vcpu *v, u32 state)
-{
-    trace_put(state, v, 0);
-}
-
-void trace_decision(const struct vcpu *prev, const struct vcpu *next, stime_t t, stime_t slice)
-{
-    trace_put((u32)(t + slice), prev == next ? NULL : next, 0);
 }
 
 /* ---- Pages ------------------------------------------------------------------------------- */

@@ -94,14 +94,6 @@ static void begin(u64 seed, u32 max_cpus)
     machine.late_max = one_in(2) ? (u32)rnd(20000) : 0;
 }
 
-static void end(void)
-{
-    check_all();
-    sim_dom_destroy_all();
-    sim_pools_reset();
-    machine_off();
-}
-
 /* ---- Domains ----------------------------------------------------------------------------- */
 
 static struct cpumask random_mask(const struct cpumask *of)
@@ -401,7 +393,7 @@ static void fair(u64 seed)
     }
     judge_promises(over);
     told(seed, pinned ? " pinned" : "");
-    end();
+    sim_end();
 }
 
 /* ---- Crowds ------------------------------------------------------------------------------ */
@@ -461,7 +453,7 @@ static void crowd(u64 seed)
         }
     }
     told(seed, " crowd");
-    end();
+    sim_end();
 }
 
 /* ---- Mixed ------------------------------------------------------------------------------- */
@@ -611,7 +603,7 @@ static void mixed(u64 seed)
         disturb(pools, n);
     }
     machine_run(50 * MS);
-    end();
+    sim_end();
 }
 
 int main(int argc, char **argv)

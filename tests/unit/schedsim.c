@@ -515,6 +515,16 @@ struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpuma
     return u;
 }
 
+bool sim_any_called(const struct sim *s)
+{
+    for (u32 cpu = 0; cpu < s->nr_cpus; cpu++) {
+        if (s->cpu[cpu].member && s->cpu[cpu].tickle_at) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void sim_pause(struct sim *s, struct sim_unit *u)
 {
     u->paused = true;

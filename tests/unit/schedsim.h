@@ -81,6 +81,8 @@ struct sim_unit *sim_unit(struct sim *s, struct sched_dom *d, const struct cpuma
                           void (*behave)(struct sim *, struct sim_unit *, struct sim_step *),
                           s64 arg0, s64 arg1);
 void sim_run(struct sim *s, stime_t duration);
+/* A CPU was told to decide anew, and has not yet. */
+bool sim_any_called(const struct sim *s);
 void sim_pause(struct sim *s, struct sim_unit *u);
 void sim_down(struct sim *s, struct sim_unit *u); /* a pause that may cost it its CPU */
 /* 0 or an error number, as the policy says. */

@@ -655,7 +655,7 @@ static void dump_line(void **state)
     sim_run(s, 1 * MS);
     burner(s, sim_dom(s, 256, 0));
     sched_credit.dump_cpu(&s->pool, 0, line, sizeof(line));
-    assert_string_equal(line, "d1v0 BOOST 1.0ms; waiting d2v1 BOOST 1.0ms");
+    assert_string_equal(line, "d1v0 BOOST 16.0ms; waiting d2v1 BOOST 11.0ms");
     assert_int_equal(sched_credit.dump_cpu(&s->pool, 0, tiny, sizeof(tiny)), (int)strlen(line));
     assert_string_equal(tiny, "d1v0 BO");
     sim_free(s);

@@ -310,6 +310,34 @@ static void two_sleepers_on_a_cpu(void **state)
     sim_free(s);
 }
 
+/* Those who wake at the same moment are spread over the CPUs, before any of these has decided. */
+static void sleepers_in_step(void **state)
+{
+    struct sim *s = sim_new(&sched_credit, 4, 1);
+    struct cpumask zero = mask_of(1);
+
+    (void)state;
+    for (u32 i = 0; i < 8; i++) {
+        bool sleeps = i < 4;
+
+        sim_unit(s, sim_dom(s, 256, 0), sleeps ? &zero : NULL, NULL,
+                 sleeps ? sim_sleeper : sim_burner, 1 * MS, 20 * MS);
+    }
+    sim_run(s, 1 * SEC + 15 * MS);
+    for (u32 i = 0; i < 4; i++) {
+        sim_affinity(s, &s->unit[i], NULL, NULL); /* all have been on CPU 0 */
+    }
+    sim_reset(s);
+    sim_run(s, 20 * MS);
+    for (u32 i = 0; i < 4; i++) {
+        if (!s->unit[i].wakes || s->unit[i].longest_wait > 10 * US) {
+            panic("%lu wakes, %ld us", (unsigned long)s->unit[i].wakes,
+                  (long)(s->unit[i].longest_wait / US));
+        }
+    }
+    sim_free(s);
+}
+
 /* Whoever hunts for boosts runs out of credit, and of boosts. */
 static void sleepers_beside_hunters(void **state)
 {
@@ -340,6 +368,7 @@ int main(void)
         cmocka_unit_test(storm_is_limited),
         cmocka_unit_test(sleepers_beside_burners),
         cmocka_unit_test(two_sleepers_on_a_cpu),
+        cmocka_unit_test(sleepers_in_step),
         cmocka_unit_test(sleepers_beside_hunters),
     };
 

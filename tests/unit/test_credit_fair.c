@@ -244,6 +244,90 @@ static void pinned_and_free(void **state)
     sim_free(s);
 }
 
+/* ---- Those who come, and who rest at times ----------------------------------------------- */
+
+/* Away from the CPU for arg1 of each arg0, at fixed times. */
+static void away_at_times(struct sim *s, struct sim_unit *u, struct sim_step *step)
+{
+    stime_t half = u->arg[1] / 2, due = MAX(s->now, u->wake_at);
+    stime_t next = ((due + half) / u->arg[0] + 1) * u->arg[0];
+
+    *step = (struct sim_step){ STIME_MAX / 2, next - half, next + half };
+}
+
+/* Works for arg0, however long it takes, then rests for arg1. */
+static void away_after_work(struct sim *s, struct sim_unit *u, struct sim_step *step)
+{
+    *step = (struct sim_step){ u->arg[0], 0, MAX(s->now, u->wake_at) + u->arg[1] };
+}
+
+/* Who wants less than all, but more than it is entitled to, gets what it is entitled to; as long
+ * as it is not away for more than a slice at a time, which nobody can save up for. */
+static void check_away(u32 slice_us, s64 period, s64 away, u32 others)
+{
+    for (u32 works = 0; works < 2; works++) {
+        struct sim *s = sim_new(&sched_credit, 1, 1);
+        struct sim_unit *u;
+
+        s->pool.params.tslice_us = slice_us;
+        u = sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, works ? away_after_work : away_at_times,
+                     works ? period - away : period, away);
+        for (u32 i = 0; i < others; i++) {
+            sim_unit(s, sim_dom(s, 256, 0), NULL, NULL, sim_burner, 0, 0);
+        }
+        sim_run(s, 500 * MS);
+        sim_reset(s);
+        sim_run(s, 10 * SEC);
+        NEAR(sim_share(u, 10 * SEC), 100.0 / (others + 1), 1.5);
+        sim_free(s);
+    }
+}
+
+static void away_for_a_while(void **state)
+{
+    static const s64 periods[] = { 1 * MS, 3 * MS, 5 * MS, 10 * MS, 30 * MS, 37 * MS, 100 * MS };
+
+    (void)state;
+    for (u32 i = 0; i < ARRAY_SIZE(periods); i++) {
+        for (u32 others = 1; others <= 3; others++) {
+            check_away(30000, periods[i], periods[i] * 7 / 100, others);
+            check_away(30000, periods[i], periods[i] / 5, others);
+            check_away(10000, periods[i], periods[i] * 7 / 100, others);
+        }
+    }
+}
+
+/* Moved to and fro between two pools of a CPU each, with burners and long slices, at any time in
+ * their periods: who uses little is served at once after each move, too. */
+static void moved(void **state)
+{
+    (void)state;
+    for (u32 burners = 1; burners <= 4; burners++) {
+        struct sim *pool[2];
+
+        for (u32 i = 0; i < 2; i++) {
+            pool[i] = sim_new(&sched_credit, 1, 1 + i);
+            pool[i]->pool.params.ratelimit_us = 1000;
+            for (u32 n = 0; n < burners; n++) {
+                sim_unit(pool[i], sim_dom(pool[i], 256, 0), NULL, NULL, sim_burner, 0, 0);
+            }
+            sim_dom(pool[i], 256, 0);
+        }
+        for (u32 n = 0; n < 100; n++) {
+            struct sim *s = pool[n % 2];
+            struct sim_unit *u;
+
+            u = sim_unit(s, &s->dom[burners], NULL, NULL, sim_sleeper, 100 * US, 1 * MS);
+            sim_run(s, 70 * MS + (s64)sim_rnd(s, 60 * MS));
+            assert_true(u->longest_wait < 10 * MS);
+            sim_unit_withdraw(s, u);
+            sim_run(s, (s64)sim_rnd(s, 60 * MS));
+        }
+        sim_free(pool[0]);
+        sim_free(pool[1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +339,8 @@ int main(void)
         cmocka_unit_test(weight_of_idle_vcpus),
         cmocka_unit_test(pinned_in_one_pool),
         cmocka_unit_test(pinned_and_free),
+        cmocka_unit_test(away_for_a_while),
+        cmocka_unit_test(moved),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -275,16 +275,6 @@ static void disturb(struct sim *s)
     }
 }
 
-static bool any_called(const struct sim *s)
-{
-    for (u32 cpu = 0; cpu < s->nr_cpus; cpu++) {
-        if (s->cpu[cpu].member && s->cpu[cpu].tickle_at) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* By the policy's own words: who has which CPU, and whether he is asleep. */
 static u32 owner_of(struct sim *s, u32 cpu, bool *asleep)
 {
@@ -326,7 +316,7 @@ static void check(struct sim *s)
             cpumask_clear(&vacant, cpu);
         }
     }
-    for (u32 i = 0; i < s->nr_units && !any_called(s); i++) {
+    for (u32 i = 0; i < s->nr_units && !sim_any_called(s); i++) {
         const struct sched_unit *u = &s->unit[i].unit;
 
         if (s->unit[i].behave && u->runnable) {

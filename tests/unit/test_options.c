@@ -273,6 +273,20 @@ static void bad_values_change_nothing(void **state)
     }
 }
 
+static void ratelimit_within_the_slice(void **state)
+{
+    (void)state;
+    parse_good("sched_credit_tslice_ms=2 sched_ratelimit_us=2000");
+    assert_int_equal(opt.ratelimit_us, 2000);
+    parse("sched_ratelimit_us=2001 sched_credit_tslice_ms=2");
+    assert_int_equal(nr_reported, 1);
+    assert_string_equal(reported,
+                        "option 'sched_ratelimit_us': longer than the time slice, which counts");
+    assert_int_equal(opt.ratelimit_us, 2000);
+    options_parse("sched_ratelimit_us=31000", NULL, NULL);
+    assert_int_equal(opt.ratelimit_us, 30000);
+}
+
 /* Pools */
 
 static struct pool_option pool;
@@ -326,10 +340,15 @@ static void pools_bad(void **state)
           "option 'ratelimit_us': '50': neither 0 nor a number from 100 to 500000" },
         { "a:cpus=1,sched=averyveryverylongname",
           "option 'sched': 'averyveryverylongname...' is longer than 15 characters" },
+        { "a:cpus=1,tslice_ms=2,ratelimit_us=2001",
+          "the rate limit is longer than the time slice" },
+        { "a:cpus=1,ratelimit_us=30001", "the rate limit is longer than the time slice" },
+        { "a:cpus=1,tslice_ms=2", "the rate limit is longer than the time slice" },
     };
     char text[400] = "a:cpus=";
 
     (void)state;
+    parse_good("sched_ratelimit_us=3000");
     for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
         assert_int_equal(parse_pool(rows[i].text), 1);
         assert_int_equal(nr_reported, 1);
@@ -439,6 +458,7 @@ int main(void)
         cmocka_unit_test(consoles),
         cmocka_unit_test(log_levels),
         cmocka_unit_test(bad_values_change_nothing),
+        cmocka_unit_test(ratelimit_within_the_slice),
         cmocka_unit_test(module_defaults),
         cmocka_unit_test(module_all),
         cmocka_unit_test(module_aliases),

@@ -504,16 +504,6 @@ static void disturb(struct sim *s)
     }
 }
 
-static bool any_called(const struct sim *s)
-{
-    for (u32 cpu = 0; cpu < s->nr_cpus; cpu++) {
-        if (s->cpu[cpu].member && s->cpu[cpu].tickle_at) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Everybody is where its state says; who has no budget will get one; nobody less urgent runs. */
 static void check(struct sim *s)
 {
@@ -531,12 +521,12 @@ static void check(struct sim *s)
         assert_int_equal(!list_empty(&c->queue), waits && c->left > 0);
         assert_int_equal(!list_empty(&c->event), waits && (c->left <= 0 || c->level));
         assert_true(list_empty(&c->event) || c->deadline + s->timer_delay >= s->now ||
-                    any_called(s));
+                    sim_any_called(s));
         assert_true(!u->running || !c->level || c->deadline + s->timer_delay + US >= s->now ||
-                    any_called(s));
+                    sim_any_called(s));
         assert_true(c->left <= c->budget && c->budget <= c->period);
         assert_true(c->deadline <= s->now + c->period);
-        for (u32 cpu = 0; cpu < s->nr_cpus && waits && c->left > 0 && !any_called(s); cpu++) {
+        for (u32 cpu = 0; cpu < s->nr_cpus && waits && c->left > 0 && !sim_any_called(s); cpu++) {
             assert_true(!cpumask_test(&u->hard, cpu) ||
                         (rp->current[cpu] && !rtds_before(c, rtds_priv(rp->current[cpu]))));
         }

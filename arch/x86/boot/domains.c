@@ -286,13 +286,9 @@ static u32 plan_domains(const struct boot_info *bi, struct plan *plans)
 
 void domains_boot(const struct boot_info *bi)
 {
-    u32 order = 0, n;
-    struct plan *plans;
+    u32 order = pages_order(sizeof(struct plan) * BOOT_MAX_MODULES), n;
+    struct plan *plans = pages_alloc(order);
 
-    while (PAGE_SIZE << order < sizeof(*plans) * BOOT_MAX_MODULES) {
-        order++;
-    }
-    plans = pages_alloc(order);
     if (!plans) {
         panic("no memory to plan the domains");
     }

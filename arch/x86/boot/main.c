@@ -76,19 +76,9 @@ static void read_boot_info(u32 magic, paddr_t addr)
     options_parse(boot_info_args(&boot_info, boot_info.cmdline), report_option, NULL);
 }
 
-static u32 order_of(size_t size)
-{
-    u32 order = 0;
-
-    while (PAGE_SIZE << order < size) {
-        order++;
-    }
-    return order;
-}
-
 static void *from_heap(size_t size)
 {
-    void *p = pages_alloc(order_of(size));
+    void *p = pages_alloc(pages_order(size));
 
     if (!p) {
         panic("no memory to boot");
@@ -179,7 +169,7 @@ static __noreturn void boot_on_own_stack(void)
     cpu_setup();
     tsc_init(acpi);
     lapic_init(acpi);
-    pages_free(acpi, order_of(sizeof(*acpi)));
+    pages_free(acpi, pages_order(sizeof(*acpi)));
     acpi = NULL;
     smp_boot(topology, opt.maxcpus);
     sched_boot_init(policy(), topology);

@@ -117,8 +117,12 @@ static void make(const char *option, const struct pool_option *o, const struct s
     long rc = pool_create(&id, ops->id);
     struct sched_pool *p;
 
+    if (rc == -ENOSPC) {
+        wrong(option, "there are too many pools");
+        return;
+    }
     if (rc) {
-        wrong(option, rc == -ENOSPC ? "there are too many pools" : "error %ld", -rc);
+        wrong(option, "error %ld", -rc);
         return;
     }
     (void)pool_rename(id, o->name);

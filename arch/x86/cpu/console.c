@@ -35,13 +35,9 @@ void console_init(void)
 /* Without memory it stays small. */
 void console_ring_grow(void)
 {
-    u32 order = 0;
-    char *data;
+    u32 order = pages_order(opt.conring_size);
+    char *data = pages_alloc(order);
 
-    while (PAGE_SIZE << order < opt.conring_size) {
-        order++;
-    }
-    data = pages_alloc(order);
     if (data) {
         spin_lock(&console_lock);
         log_ring_move(&console_ring, data, PAGE_SIZE << order);

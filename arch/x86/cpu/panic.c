@@ -15,6 +15,7 @@
 #define DEBUG_EXIT_PORT 0x501
 #define DEBUG_EXIT_PANIC 0x10 /* QEMU's exit status is 0x10 << 1 | 1 */
 #define LINE_MAX 240
+#define SYMBOL_MAX 64
 #define MAX_FRAMES 24u
 #define AREA_STACK_PAGE 14u /* of a pcpu's area; see struct pcpu */
 
@@ -110,8 +111,9 @@ static const u8 *next_symbol(const u8 *p, u32 *addr)
     return p + (p[0] < 128 ? 1 : 2);
 }
 
-/* From the first to the last: there is no hurry, and the table is small that way. */
-bool symbol_find(u64 addr, char name[SYMBOL_MAX], u64 *offset)
+/* Name of the function at `addr` (cut when it is longer) and the offset in it; false when it is
+ * none of ours. From the first to the last: there is no hurry, and the table is small that way. */
+static bool symbol_find(u64 addr, char name[SYMBOL_MAX], u64 *offset)
 {
     const u8 *p = symtab, *found = NULL;
     u32 start = symtab_base, len = 0;

@@ -94,7 +94,8 @@ void trace_pt_write(u64 rip, u64 addr)
 {
     u64 e, entry = 0;
 
-    if (!guest_l1e(addr, &e) && (e & PTE_P)) {
+    /* Another vcpu may have mapped a device there by now. */
+    if (!guest_l1e(addr, &e) && (e & PTE_P) && mfn_valid(paddr_to_mfn(e & PTE_ADDR))) {
         entry = ((u64 *)mfn_to_virt(paddr_to_mfn(e & PTE_ADDR)))[addr % PAGE_SIZE / 8];
     }
     trace_wide(TRC_PV_PTWR_EMULATION | TRC_64_FLAG, 6, entry, addr, rip);

@@ -15,8 +15,3 @@ bool machine_stopping(void);
 void nmi_dispatch(const struct cpu_user_regs *regs);
 /* All other CPUs halt for ever. */
 void machine_stop_others(void);
-
-/* Name of the function at `addr` (cut when it is longer) and the offset in it; false when it is
- * none of ours. */
-#define SYMBOL_MAX 64
-bool symbol_find(u64 addr, char name[SYMBOL_MAX], u64 *offset);
