@@ -34,6 +34,23 @@ unpause heavy
 vcpu-pin light all all 1
 sleep 1
 vcpu-list light heavy
+# CPU 1 leaves for a pool of its own, whose scheduler keeps promises: 4 ms of each 10 for the
+# light one, and what is left for the heavy one, whose CPU 0 is not in that pool.
+cpupool-cpu-remove Pool-0 1
+cpupool-create 'name="rt"' 'sched="rtds"' 'cpus="1"'
+cpupool-migrate light rt
+cpupool-migrate heavy rt
+sched-rtds -d light -v all -p 10000 -b 4000 -e 0
+sched-rtds -d heavy -v all -p 10000 -b 1000 -e 1
+cpupool-list
+vcpu-list light heavy
+top -b -n 2 -d 3
+# Back again, with the weights and affinities that they had.
+cpupool-migrate light Pool-0
+cpupool-migrate heavy Pool-0
+cpupool-destroy rt
+cpupool-cpu-add Pool-0 1
+sched-credit
 # Domains end: asked to shut down, or destroyed at once.
 shutdown -w light
 destroy heavy
