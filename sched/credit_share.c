@@ -219,8 +219,7 @@ static s64 weigh_bound(const struct group *g)
 {
     s64 sum = 0;
 
-    group_for_each(u, g)
-    {
+    group_for_each(u, g) {
         struct claim *c = &priv(u)->claim, *d = &dom_priv(u->dom)->claim;
 
         c->weight = 1 + share_of(d->weight * 1024, c->grant, MAX(d->grant, 1));
@@ -233,8 +232,7 @@ static s64 granted(const struct group *g)
 {
     s64 sum = 0;
 
-    group_for_each(u, g)
-    {
+    group_for_each(u, g) {
         sum += priv(u)->claim.grant;
     }
     return sum;
@@ -245,8 +243,7 @@ static bool settle_modest(const struct group *g, s64 *total, s64 *weight)
 {
     bool some = false;
 
-    group_for_each(u, g)
-    {
+    group_for_each(u, g) {
         struct claim *c = &priv(u)->claim;
 
         if (c->weight && c->peak <= share_of(*total, c->weight, *weight)) {
@@ -274,8 +271,7 @@ static bool limit_group(const struct group *g)
     weight = weigh_bound(g);
     for (u32 round = 0; round < FILL_ROUNDS && settle_modest(g, &total, &weight); round++) {
     }
-    group_for_each(u, g)
-    {
+    group_for_each(u, g) {
         struct claim *c = &priv(u)->claim;
 
         c->peak = c->weight ? MIN(c->peak, share_of(total, c->weight, weight)) : c->peak;
