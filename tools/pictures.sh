@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Makes docs/pictures/credit.svg anew: a trace of a machine, drawn. `make pictures`; arguments: build folder, output folder.
-# Instructions are counted in place of time, so the picture is the same on any host.
+# Instructions are counted in place of time, so the picture looks the same on any host.
 set -eu
 build=$1 out=$2
 TARN_STATE=$(mktemp -d)
