@@ -362,7 +362,7 @@ def test_come_and_go():
         done = m.xl("life", "hello.cfg", "1000", timeout=400)
         tenths = [int(t) for t in re.findall(r"tenth \d+ took (\d+) us", done.stdout)]
         assert len(tenths) == 10
-        assert abs(tenths[9] - tenths[0]) <= tenths[0] * 0.1, tenths
+        assert sum(tenths[7:]) <= sum(tenths[1:4]) * 1.1, tenths  # the first one has credit in hand
         pages = re.search(r"free pages (\d+) before, (\d+) after", done.stdout)
         assert pages.group(1) == pages.group(2)
         heap = re.search(r"heap (\d+) before, (\d+) after", done.stdout)
