@@ -720,3 +720,27 @@ long sim_dom_rt(struct sim_dom *d, u64 period_us, u64 budget_us, bool extratime,
     sim_log("rt d%u %lu %lu: %ld", d->d.domid, period_us, budget_us, c.rc);
     return c.rc;
 }
+
+void sim_up_at_random(struct sim_vcpu *v, s64 most_run, s64 most_sleep, s64 most_tick)
+{
+    s64 run = 20 * US + (s64)rnd((u64)most_run), period = run + 1 + (s64)rnd((u64)most_sleep);
+
+    switch (rnd(6)) {
+    case 0:
+    case 1:
+        sim_up(v, sim_burner, 0, 0);
+        break;
+    case 2:
+        sim_up(v, sim_sleeper, run, period);
+        break;
+    case 3:
+        sim_up(v, sim_dodger, 200 * US + (s64)rnd((u64)most_tick), 0);
+        break;
+    case 4:
+        sim_up(v, sim_yielder, run, 0);
+        break;
+    default:
+        sim_up(v, sim_random, run, period);
+        break;
+    }
+}

@@ -67,6 +67,9 @@ long sim_dom_rt(struct sim_dom *d, u64 period_us, u64 budget_us, bool extratime,
 
 /* vcpus */
 void sim_up(struct sim_vcpu *v, sim_behaviour *behave, s64 arg0, s64 arg1);
+/* By chance: one that computes, sleeps, dodges or yields; it runs and sleeps no longer than that.
+ */
+void sim_up_at_random(struct sim_vcpu *v, s64 most_run, s64 most_sleep, s64 most_tick);
 void sim_down(struct sim_vcpu *v);
 void sim_wake(struct sim_vcpu *v); /* an event, wherever it comes from */
 /* As it was given, whatever it is; or as the control domain asks for it: 0 or -errno. */

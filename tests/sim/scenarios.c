@@ -458,30 +458,6 @@ static void crowd(u64 seed)
 
 /* ---- Mixed ------------------------------------------------------------------------------- */
 
-static void behave_at_random(struct sim_vcpu *v)
-{
-    s64 run = 20 * US + (s64)rnd(3 * MS), period = run + 1 + (s64)rnd(10 * MS);
-
-    switch (rnd(6)) {
-    case 0:
-    case 1:
-        sim_up(v, sim_burner, 0, 0);
-        break;
-    case 2:
-        sim_up(v, sim_sleeper, run, period);
-        break;
-    case 3:
-        sim_up(v, sim_dodger, 200 * US + (s64)rnd(20 * MS), 0);
-        break;
-    case 4:
-        sim_up(v, sim_yielder, run, 0);
-        break;
-    default:
-        sim_up(v, sim_random, run, period);
-        break;
-    }
-}
-
 static void random_rt(struct sim_dom *d)
 {
     u64 period = 1000 + rnd(20000), budget = 50 + rnd(period - 49);
@@ -505,7 +481,7 @@ static void random_dom(struct sched_pool *p)
             sim_affinity(d->vcpu[i], one_in(2) ? &hard : NULL, one_in(2) ? &soft : NULL);
         }
         if (!one_in(8)) {
-            behave_at_random(d->vcpu[i]);
+            sim_up_at_random(d->vcpu[i], 3 * MS, 10 * MS, 20 * MS);
         }
     }
 }

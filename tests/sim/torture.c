@@ -195,30 +195,6 @@ static void control(void)
 
 /* ---- Domains ----------------------------------------------------------------------------- */
 
-static void behave_at_random(struct sim_vcpu *v)
-{
-    s64 run = 20 * US + (s64)rnd(MS), period = run + 1 + (s64)rnd(4 * MS);
-
-    switch (rnd(6)) {
-    case 0:
-    case 1:
-        sim_up(v, sim_burner, 0, 0);
-        break;
-    case 2:
-        sim_up(v, sim_sleeper, run, period);
-        break;
-    case 3:
-        sim_up(v, sim_dodger, 200 * US + (s64)rnd(5 * MS), 0);
-        break;
-    case 4:
-        sim_up(v, sim_yielder, run, 0);
-        break;
-    default:
-        sim_up(v, sim_random, run, period);
-        break;
-    }
-}
-
 static void new_domain(void)
 {
     struct sched_pool *p = sim_pool(some_pool());
@@ -230,7 +206,7 @@ static void new_domain(void)
     }
     d = sim_dom_new(p, vcpus, some_weight(), some_cap(vcpus));
     for (u32 i = 0; d && i < vcpus; i++) {
-        behave_at_random(d->vcpu[i]);
+        sim_up_at_random(d->vcpu[i], MS, 4 * MS, 5 * MS);
     }
 }
 
@@ -257,7 +233,7 @@ static void affinity(struct sim_vcpu *v)
 static void up_or_down(struct sim_vcpu *v)
 {
     if (v->v.pause_flags & VPF_DOWN) {
-        behave_at_random(v);
+        sim_up_at_random(v, MS, 4 * MS, 5 * MS);
     } else {
         sim_down(v);
     }
