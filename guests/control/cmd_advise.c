@@ -25,24 +25,21 @@ struct look {
     uint64_t begun; /* ns */
     uint64_t idled[NR_CPUS];
     struct xen_sysctl_cpuinfo idle[NR_CPUS];
-    struct xen_sysctl_cputopo topology[NR_CPUS];
 };
 
 /* ---- the machine ---- */
 
 static bool read_topology(struct look *l)
 {
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
-    long rc;
+    const struct xen_sysctl_cputopo *topology;
+    uint32_t nr;
+    long rc = cpu_topology(&topology, &nr);
 
-    op.u.cputopoinfo.num_cpus = NR_CPUS;
-    set_xen_guest_handle(op.u.cputopoinfo.cputopo, l->topology);
-    rc = sysctl(&op);
-    for (u32 cpu = 0; rc == 0 && cpu < MIN(op.u.cputopoinfo.num_cpus, NR_CPUS); cpu++) {
+    for (u32 cpu = 0; cpu < nr; cpu++) {
         l->host.cpus[cpu] = (struct advise_cpu){
-            .present = l->topology[cpu].core != XEN_INVALID_CORE_ID,
-            .core = l->topology[cpu].core,
-            .socket = l->topology[cpu].socket,
+            .present = topology[cpu].core != XEN_INVALID_CORE_ID,
+            .core = topology[cpu].core,
+            .socket = topology[cpu].socket,
         };
     }
     return rc ? !fail_errno(rc, "topology of the CPUs") : true;

@@ -78,19 +78,16 @@ static void info_physical(const struct xen_sysctl_physinfo *i)
 
 static void info_topology(void)
 {
-    static struct xen_sysctl_cputopo topology[NR_CPUS];
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
-    long rc;
+    const struct xen_sysctl_cputopo *topology;
+    uint32_t nr;
+    long rc = cpu_topology(&topology, &nr);
 
-    op.u.cputopoinfo.num_cpus = NR_CPUS;
-    set_xen_guest_handle(op.u.cputopoinfo.cputopo, topology);
-    rc = sysctl(&op);
     if (rc) {
         fail_errno(rc, "topology of the CPUs");
         return;
     }
     out("cpu_topology           :\ncpu:    core    socket     node\n");
-    for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, NR_CPUS); cpu++) {
+    for (uint32_t cpu = 0; cpu < nr; cpu++) {
         if (topology[cpu].core != XEN_INVALID_CORE_ID) {
             out("%3d:    %4d     %4d     %4d\n", cpu, topology[cpu].core, topology[cpu].socket,
                 topology[cpu].node);

@@ -216,8 +216,8 @@ static bool take_cpus(struct plan *p, uint64_t n)
 /* CPUs are numbered core by core: only the last of domain 0's may have a sibling elsewhere. */
 static void warn(const struct plan *p)
 {
-    static struct xen_sysctl_cputopo t[NR_CPUS];
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
+    const struct xen_sysctl_cputopo *t;
+    uint32_t nr;
     struct xen_domctl_getdomaininfo info;
     struct cpumask others = cpumask_and(&p->rest, &p->pool.cpus);
     uint32_t last = 0, next = cpumask_first(&others);
@@ -225,9 +225,8 @@ static void warn(const struct plan *p)
     cpumask_for_each(cpu, &p->own) {
         last = cpu;
     }
-    op.u.cputopoinfo.num_cpus = NR_CPUS;
-    set_xen_guest_handle(op.u.cputopoinfo.cputopo, t);
-    if (sysctl(&op) == 0 && t[last].core == t[next].core && t[last].socket == t[next].socket) {
+    if (cpu_topology(&t, &nr) == 0 && next < nr && t[last].core == t[next].core &&
+        t[last].socket == t[next].socket) {
         err("warning: dom0-isolate: CPUs %u and %u are threads of one core: what runs on %u slows "
             "domain 0\n",
             last, next, next);

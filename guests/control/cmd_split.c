@@ -54,19 +54,16 @@ static uint32_t group_of(struct split *s, uint32_t number)
 
 static bool groups_find(struct split *s)
 {
-    static struct xen_sysctl_cputopo topology[NR_CPUS];
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
-    long rc;
+    const struct xen_sysctl_cputopo *topology;
+    uint32_t nr;
+    long rc = cpu_topology(&topology, &nr);
 
-    op.u.cputopoinfo.num_cpus = NR_CPUS;
-    set_xen_guest_handle(op.u.cputopoinfo.cputopo, topology);
-    rc = sysctl(&op);
     if (rc) {
         return !fail_errno(rc, "topology of the CPUs");
     }
     for (uint32_t cpu = 0; cpu < NR_CPUS; cpu++) {
         s->group[cpu] = NO_GROUP;
-        if (cpumask_test(&s->whole.cpus, cpu) && cpu < op.u.cputopoinfo.num_cpus) {
+        if (cpumask_test(&s->whole.cpus, cpu) && cpu < nr) {
             s->group[cpu] = group_of(s, number_of(s, &topology[cpu], topology, cpu));
         }
     }

@@ -302,18 +302,30 @@ const char *cpupool_name(uint32_t id)
     return name;
 }
 
+long cpu_topology(const struct xen_sysctl_cputopo **topology, uint32_t *nr)
+{
+    static struct xen_sysctl_cputopo cpus[NR_CPUS];
+    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
+    long rc;
+
+    op.u.cputopoinfo.num_cpus = NR_CPUS;
+    set_xen_guest_handle(op.u.cputopoinfo.cputopo, cpus);
+    rc = sysctl(&op);
+    *topology = cpus;
+    *nr = rc ? 0 : MIN(op.u.cputopoinfo.num_cpus, NR_CPUS);
+    return rc;
+}
+
 const struct cpu_host *cpu_host_get(void)
 {
-    static struct xen_sysctl_cputopo topology[NR_CPUS];
     static uint32_t node[NR_CPUS];
     static struct cpu_host host;
-    struct xen_sysctl op = { .cmd = XEN_SYSCTL_cputopoinfo };
+    const struct xen_sysctl_cputopo *topology;
+    uint32_t nr;
 
     host = (struct cpu_host){ .nr_cpus = cpus_max() };
-    op.u.cputopoinfo.num_cpus = NR_CPUS;
-    set_xen_guest_handle(op.u.cputopoinfo.cputopo, topology);
-    if (sysctl(&op) == 0) {
-        for (uint32_t cpu = 0; cpu < MIN(op.u.cputopoinfo.num_cpus, NR_CPUS); cpu++) {
+    if (cpu_topology(&topology, &nr) == 0) {
+        for (uint32_t cpu = 0; cpu < nr; cpu++) {
             node[cpu] = topology[cpu].node;
         }
         host.node = node;

@@ -96,6 +96,8 @@ long cpupool_info(uint32_t id, struct xen_sysctl_cpupool_op *info, struct cpumas
 const char *cpupool_name(uint32_t id);
 /* CPUs and their nodes, for cpulist_parse; the nodes stay valid. */
 const struct cpu_host *cpu_host_get(void);
+/* Core, socket and node of the CPUs below *nr, until the next call; 0 or -errno, *nr is 0 then. */
+long cpu_topology(const struct xen_sysctl_cputopo **topology, uint32_t *nr);
 
 /* ---- details.c: xl's JSON of a configuration ---- */
 
