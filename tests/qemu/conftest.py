@@ -7,6 +7,7 @@ from collections import namedtuple
 import pytest
 
 import tarn
+from lab import Lab
 
 Cpu = namedtuple("Cpu", "socket core thread apic")
 
@@ -82,3 +83,16 @@ def boot_iso(boot, tmp_path):
 def boot_both(request, boot, boot_iso):
     """boot(), once through QEMU's -kernel and once through GRUB."""
     return boot if request.param == "multiboot1" else boot_iso
+
+
+@pytest.fixture(scope="module")
+def machine_of_module(request):
+    """One Lab for all tests of a module, made by its LAB, if it has one."""
+    with Lab(**getattr(request.module, "LAB", {})) as m:
+        yield m
+
+
+@pytest.fixture
+def lab(machine_of_module):
+    yield machine_of_module
+    machine_of_module.clear()

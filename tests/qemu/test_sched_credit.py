@@ -5,18 +5,6 @@ import pytest
 from lab import FULL, POINTS, Lab, close
 
 
-@pytest.fixture(scope="module")
-def machine():
-    with Lab() as m:
-        yield m
-
-
-@pytest.fixture
-def lab(machine):
-    yield machine
-    machine.clear()
-
-
 def test_weights(lab):
     """256 to 512, and 256 to 256 to 512, each on one CPU."""
     lab.pool("two", "1")

@@ -6,17 +6,7 @@ import pytest
 
 from lab import Lab
 
-
-@pytest.fixture(scope="module")
-def machine():
-    with Lab(shift=2, cpus=6, metronome=500) as m:
-        yield m
-
-
-@pytest.fixture
-def lab(machine):
-    yield machine
-    machine.clear()
+LAB = {"shift": 2, "cpus": 6, "metronome": 500}
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["alone", "beside-burners"])

@@ -2,23 +2,9 @@
 """Pools and affinities under load: nothing leaves its pool, and CPUs and domains that come and go hurt nobody."""
 import re
 
-import pytest
-
-from lab import FULL, Lab, close
+from lab import FULL, close
 
 MANY = 10000 if FULL else 1000
-
-
-@pytest.fixture(scope="module")
-def machine():
-    with Lab() as m:
-        yield m
-
-
-@pytest.fixture
-def lab(machine):
-    yield machine
-    machine.clear()
 
 
 def test_isolation(lab):

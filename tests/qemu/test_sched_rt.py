@@ -1,20 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The promises of rtds and sedf, measured. What null promises is among the latencies."""
-import pytest
-
-from lab import Lab, close
-
-
-@pytest.fixture(scope="module")
-def machine():
-    with Lab() as m:
-        yield m
-
-
-@pytest.fixture
-def lab(machine):
-    yield machine
-    machine.clear()
+from lab import close
 
 
 def rtds(lab, name, period_us, budget_us, extra=0):

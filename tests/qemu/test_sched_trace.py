@@ -6,23 +6,17 @@ import re
 import pytest
 
 import xentrace
-from lab import FULL, Lab, close
+from lab import FULL, close
 
 GRACE = 500e-6  # s: so soon a vcpu leaves a CPU that it may not use any more, at the emulator's pace
-
-
-@pytest.fixture(scope="module")
-def machine():
-    with Lab(shift=2) as m:
-        yield m
+LAB = {"shift": 2}
 
 
 @pytest.fixture
-def lab(machine):
-    yield machine
-    machine.run("trace", "stop", status=None)
-    machine.run("trace", "clear", status=None)
-    machine.clear()
+def lab(lab):
+    yield lab
+    lab.run("trace", "stop", status=None)
+    lab.run("trace", "clear", status=None)
 
 
 def record(lab, run, events="runstate"):
