@@ -754,3 +754,11 @@ void sim_random(struct sim *s, struct sim_unit *u, struct sim_step *step)
         step->wake_at = 0;
     }
 }
+
+void sim_wander(struct sim *s, u32 steps, u64 longest, void (*step)(struct sim *s))
+{
+    for (u32 i = 0; i < steps; i++) {
+        sim_run(s, 1 + (s64)sim_rnd(s, sim_rnd(s, 2) ? longest : 20000));
+        step(s);
+    }
+}

@@ -117,6 +117,8 @@ static inline struct cpumask mask_of(u64 bits)
 struct cpumask sim_random_mask(struct sim *s);
 struct sim_unit *sim_random_living(struct sim *s);
 u32 sim_nr_living(const struct sim *s);
+/* So many times: time passes, often little, at most `longest`; then step(). */
+void sim_wander(struct sim *s, u32 steps, u64 longest, void (*step)(struct sim *s));
 /* Paused, and when its CPU has noticed, gone. */
 void sim_unit_withdraw(struct sim *s, struct sim_unit *u);
 

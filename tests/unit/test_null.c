@@ -330,6 +330,12 @@ static void check(struct sim *s)
     }
 }
 
+static void disturb_and_check(struct sim *s)
+{
+    disturb(s);
+    check(s);
+}
+
 static void random_scenario(u64 seed)
 {
     struct sim *s = new_sim(1 + (u32)(seed * 7 % 8), seed);
@@ -337,11 +343,7 @@ static void random_scenario(u64 seed)
     s->tickle_delay = (stime_t)sim_rnd(s, 20000);
     s->switch_cost = (stime_t)sim_rnd(s, 3000);
     random_unit(s);
-    for (u32 i = 0; i < 150; i++) {
-        sim_run(s, 1 + (s64)sim_rnd(s, sim_rnd(s, 2) ? 3000000 : 20000));
-        disturb(s);
-        check(s);
-    }
+    sim_wander(s, 150, 3000000, disturb_and_check);
     sim_free(s);
 }
 

@@ -243,10 +243,7 @@ static void random_scenario(u64 seed)
     s->tickle_delay = (stime_t)sim_rnd(s, 20000);
     s->switch_cost = (stime_t)sim_rnd(s, 3000);
     random_unit(s);
-    for (u32 i = 0; i < 150; i++) {
-        sim_run(s, 1 + (s64)sim_rnd(s, sim_rnd(s, 2) ? 3000000 : 20000));
-        disturb(s);
-    }
+    sim_wander(s, 150, 3000000, disturb);
     sim_free(s);
 }
 

@@ -533,11 +533,19 @@ static void check(struct sim *s)
     }
 }
 
+static void disturb_and_check(struct sim *s)
+{
+    char line[256];
+
+    disturb(s);
+    check(s);
+    assert_true(s->pool.ops->dump_cpu(&s->pool, 0, line, sizeof(line)) > 3);
+}
+
 static void random_scenario(u64 seed)
 {
     struct sim *s = new_sim(1 + (u32)(seed * 7 % 8), seed);
     u32 doms = 1 + (u32)sim_rnd(s, 6), units = 1 + (u32)sim_rnd(s, 16);
-    char line[256];
 
     s->tickle_delay = (stime_t)sim_rnd(s, 20000);
     s->timer_delay = sim_rnd(s, 2) ? 0 : (stime_t)sim_rnd(s, 50000);
@@ -548,12 +556,7 @@ static void random_scenario(u64 seed)
     while (units--) {
         random_unit(s);
     }
-    for (u32 i = 0; i < 120; i++) {
-        sim_run(s, 1 + (s64)sim_rnd(s, sim_rnd(s, 2) ? 2000000 : 20000));
-        disturb(s);
-        check(s);
-        assert_true(s->pool.ops->dump_cpu(&s->pool, 0, line, sizeof(line)) > 3);
-    }
+    sim_wander(s, 120, 2000000, disturb_and_check);
     sim_free(s);
 }
 
