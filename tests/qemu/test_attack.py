@@ -43,8 +43,8 @@ def test_as_dom0(boot):
     assert not machine.lines(r"NOT refused|PANIC")
 
 
-@pytest.mark.parametrize("smp, arguments", [("1", "seed=1 count=800"), ("4", "seed=2 count=1500 cpus=4"),
-                                            ("2", "seed=3 count=1000 cpus=2 starve")])
+@pytest.mark.parametrize("smp, arguments", [("1", "seed=1 count=8000"), ("4", "seed=2 count=4000 cpus=4"),
+                                            ("2", "seed=3 count=4000 cpus=2 starve")])
 def test_control_domain_gone_wild(boot, smp, arguments):
     """Domains made, built, run, changed and destroyed by chance, by four vcpus at once: no page is lost."""
     machine = boot(smp=smp, cmdline="dom0_mem=32M dom0_max_vcpus=4 loglvl=none", modules=["attack attack=control " + arguments])
