@@ -20,7 +20,14 @@ static const uint32_t schedulers[] = { XEN_SCHEDULER_CREDIT, XEN_SCHEDULER_RTDS,
                                        TARN_SCHEDULER_SEDF, TARN_SCHEDULER_RR };
 static uint64_t info_mfn;
 static unsigned long done[8], set, spoilt; /* what came to pass */
-static uint32_t elements[MAX_VCPUS][MANY_VCPUS * sizeof(struct tarn_schedparam_sedf_vcpu) / 4];
+/*
+ * A list for each of us. However many elements the hypervisor is told there are, it must stop at
+ * the wall, which as an element has no vcpu of any domain: what lies behind is our own counters.
+ */
+static struct {
+    uint32_t list[MANY_VCPUS * sizeof(struct tarn_schedparam_sedf_vcpu) / 4];
+    uint32_t wall[32];
+} elements[MAX_VCPUS];
 
 static uint32_t some_scheduler(struct actor *a)
 {
@@ -179,6 +186,7 @@ static void fill_elements(struct actor *a, uint32_t sched_id, bool force, void *
     struct tarn_schedparam_sedf_vcpu *sedf = list;
     struct xen_domctl_schedparam_vcpu *rtds = list;
 
+    memset(elements[vcpu_self()].wall, 0xff, sizeof(elements[0].wall));
     for (unsigned int i = 0; i < 8; i++) {
         uint32_t vcpu = (uint32_t)(below(&a->dice, 32) ? below(&a->dice, 4) : odd_number(a));
 
@@ -199,7 +207,7 @@ void act_realtime(struct actor *a)
     unsigned int domid = FIRST_DOMID + (unsigned int)below(&a->dice, NR_DOMAINS);
     uint32_t sched_id = below(&a->dice, 8) ? scheduler_of(a, domid) : some_scheduler(a);
     bool force = below(&a->dice, 2) && is_elsewhere(a, domid);
-    void *list = elements[vcpu_self()];
+    void *list = elements[vcpu_self()].list;
 
     s->sched_id = sched_id;
     s->cmd = (uint32_t)below(&a->dice, below(&a->dice, 16) ? 4 : 9);
