@@ -124,3 +124,29 @@ struct tarn_domain_shares {
     uint16_t weight, cap; /* in or out; cap: in per cent of a CPU, 0: none */
     uint16_t pad;
 };
+
+/*
+ * One port of a domain: the first in use from `port` on. The counters are about events that come to
+ * it, since it was bound, and each counts one fate: sent = coalesced + masked + delivered. -ESRCH:
+ * no such domain; -ENOENT: no port in use from there on.
+ */
+#define TARN_OP_get_port 11
+#define TARN_PORT_pending (1u << 0)
+#define TARN_PORT_masked (1u << 1)
+#define TARN_PORT_linked (1u << 2) /* FIFO: it stands in a queue */
+#define TARN_PORT_fifo (1u << 3)   /* the domain has the FIFO ABI */
+struct tarn_port {
+    domid_t domid;        /* in */
+    domid_t remote_domid; /* out: unbound and interdomain */
+    uint32_t port;        /* in or out */
+    uint32_t status;      /* out: EVTCHNSTAT_* */
+    uint32_t flags;       /* out: TARN_PORT_* */
+    uint32_t vcpu;        /* out: which is notified */
+    uint32_t priority;    /* out: 0 (first) to 15; two-level: 7 */
+    uint32_t remote_port; /* out: interdomain */
+    uint32_t virq;        /* out: virq */
+    uint64_t sent;        /* out: all that were sent to it */
+    uint64_t coalesced;   /* out: of these, those that found it pending already */
+    uint64_t masked;      /* out: those that made it pending behind its mask: no upcall */
+    uint64_t delivered;   /* out: those that went on to its vcpu */
+};
