@@ -75,8 +75,8 @@ IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
 # image has a limit (linker.ld).
 COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging $(addprefix cpu/,acpi apicid console \
 	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
-	pv_layout numa topology trace_ring) \
-	$(addprefix kernel/,debug_keys destroy domain trace $(addprefix ops/,console_op domctl% exchange memory_op platform_op \
+	pv_layout numa topology trace_ring) evtchn/look \
+	$(addprefix kernel/,debug_keys destroy domain grant_table trace $(addprefix ops/,console_op domctl% evtchn_fifo exchange grant_copy grant_setup memory_op platform_op \
 	reservation sysctl% tarn_op tbuf_op version_op)) $(addprefix sched/,affinity cpupool credit_dump credit_share member pool null rr rtds% sedf%)
 $(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os)
 
@@ -193,6 +193,8 @@ host_obj = $(patsubst %.c,$(O)/unit/$(1)/%.o,$(2) $(call host_sources,$(2)) $(3)
 host_flags = $(subst address$(comma)undefined,$(1),$(UNIT_CFLAGS)) -Wno-unknown-warning-option
 HOST_C := tests/unit/host.c tests/unit/untraced.c
 TSAN := $(patsubst tests/unit/%.c,$(O)/unit/%.tsan,$(shell grep -lx '/\* tsan \*/' tests/unit/test_*.c))
+# Those with a line /* interleave */ run their sources in every interleaving: tests/unit/interleave.h.
+INTERLEAVE := $(patsubst tests/unit/%.c,$(O)/unit/%,$(shell grep -lx '/\* interleave \*/' tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT += $(TSAN)
 $(O)/unit/flags: FORCE
@@ -210,7 +212,15 @@ $(O)/unit/fuzz/%.o: %.c $(O)/unit/flags
 	$(call say,CLANG,$<)
 	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -MMD -MP -c -o $@ $<
 
-$(filter-out $(TSAN),$(UNIT)): $(O)/unit/%: $$(call host_obj,asan,tests/unit/$$*.c,$(HOST_C))
+YIELD_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -Wno-unknown-warning-option
+$(O)/unit/yield/%.o: %.c $(O)/unit/flags
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(YIELD_CFLAGS) $(if $(findstring unit/interleave.c,$<),-O2,-fsanitize=thread) -MMD -MP -c -o $@ $<
+
+$(INTERLEAVE): $(O)/unit/%: $$(call host_obj,yield,tests/unit/$$*.c)
+	$(Q)$(HOSTCC) -o $@ $(filter %.o,$^) -lcmocka
+
+$(filter-out $(TSAN) $(INTERLEAVE),$(UNIT)): $(O)/unit/%: $$(call host_obj,asan,tests/unit/$$*.c,$(HOST_C))
 	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka
 
 $(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,$(HOST_C))
@@ -265,12 +275,15 @@ sim: $(SIM_MAINS:%=$(O)/sim/%) ## scheduling on simulated machines: N=1500 scena
 torture-sim: $(O)/sim/torture ## OPS=1000000 random operations on pools, CPUs and domains of simulated machines, from SEED=1 on
 	$(Q)OPS='$(OPS)' SEED='$(SEED)' $(O)/sim/torture
 
-.PHONY: unit fuzz qemu-check lint check oracle bench
+.PHONY: unit fuzz model qemu-check lint check oracle bench
 fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each
 	$(Q)for f in $(FUZZ); do echo "$$f"; $$f -max_total_time=$(or $(SECONDS),60) -verbosity=0 -print_final_stats=1 -artifact_prefix=$(O)/fuzz/ || exit 1; done
 
 unit: $(UNIT) ## host unit tests under ASan and UBSan, those with threads under TSan, too
 	$(Q)tools/run-unit.sh $(O) $(UNIT)
+
+model: ## check the models of the event protocols with Spin, and that defects in them and in the code are found; T= which
+	$(Q)O=$(O) HOSTCC='$(HOSTCC)' YIELD_CFLAGS='$(YIELD_CFLAGS)' $(PYTHON) tests/model/run.py $(T)
 
 qemu-check: all iso ## boot tests under QEMU; T= pytest's arguments, e.g. T='-k maxcpus'
 	$(Q)O=$(O) tools/run-pytest.sh $(T)
@@ -281,7 +294,7 @@ lint: $(HV_OBJ) $(O)/gen/version.h | $(O)/abi/xen ## format, headers alone, laye
 
 check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every test; with clang, its build, too
 	$(Q)O=$(O) HV_CC='$(CC) $(HV_CFLAGS)' GUEST_CC='$(CC) $(FREESTANDING) -Iinclude/public $(GUEST_CFLAGS)' \
-		OBJECTS='$(HV_OBJ)' UNIT='$(UNIT)' tools/check.sh
+		HOSTCC='$(HOSTCC)' YIELD_CFLAGS='$(YIELD_CFLAGS)' OBJECTS='$(HV_OBJ)' UNIT='$(UNIT)' tools/check.sh
 
 bench: all ## instructions that the hot paths take, beside those of Xen where it can be had
 	$(Q)O=$(O) $(PYTHON) tools/bench.py
@@ -289,6 +302,12 @@ bench: all ## instructions that the hot paths take, beside those of Xen where it
 .PHONY: torture
 torture: all ## random operations on pools under load, for long; T= what, e.g. T='-n 300 --smp 8 --seed 1,2'
 	$(Q)TARN_BUILD=$(O) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tests/qemu/torture.py $(T)
+
+# 100,000,000 events take 10 to 20 minutes by each protocol, on two CPUs that do nothing else.
+.PHONY: soak
+soak: all ## storms of events, for long: SENDS=100000000 events by both protocols, RACES=1000000 to sleep against wake-ups
+	$(Q)TARN_BUILD=$(O) TARN_SENDS=$(or $(SENDS),100000000) TARN_RACES=$(or $(RACES),1000000) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) -m pytest -p no:cacheprovider -q -s tests/qemu/test_events.py -k 'storm or races' $(T)
 
 # The policy's files are compiled as the hypervisor's, or nearly so.
 COST := $(patsubst %.c,$(O)/cost/%.o,$(wildcard sched/credit*.c) lib/printf.c tests/unit/schedsim.c tools/sched_cost.c)

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Delivery: from a port to a vcpu. Sends through a port, and does what the two-level protocol
- * leaves to do: kick the vcpu and wake pollers. Does not change the state of ports.
+ * Delivery: from a port to a vcpu. Sends through a port, in the protocol that the far end's domain
+ * has, and does what the protocol leaves to do: kick the vcpu, wake pollers, count. Does not change
+ * the state of ports.
  *
  * A send takes one lock, the byte of its own port. That makes the far end safe to touch, in
  * whatever domain it lies: a channel is broken only with both its ports locked, and a domain frees
  * its table only after it broke all its channels; so as long as the near port is locked and
- * INTERDOMAIN, the far port, its table, its domain and the domain's vcpus exist. The near table
- * exists because its domain is running us. notify_vcpu of the far end may change meanwhile
- * (EVTCHNOP_bind_vcpu): it is read once, and either vcpu is right.
+ * INTERDOMAIN, the far port, its table, its domain and the domain's vcpus exist; so do its queues,
+ * as it leaves FIFO only when none of its ports is in use. The near table exists because its domain
+ * is running us. notify_vcpu of the far end may change meanwhile (EVTCHNOP_bind_vcpu): it is read
+ * once, and either vcpu is right.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 
-bool evtchn_is_pending(const struct domain *d, u32 port)
-{
-    return test_bit(port, d->shared_info->evtchn_pending);
-}
+/* What a protocol says of an event is its fate. */
+_Static_assert(TWOLEVEL_EDGE == (u32)EVTCHN_MASKED && FIFO_EDGE == (u32)EVTCHN_MASKED, "");
+_Static_assert((TWOLEVEL_EDGE | TWOLEVEL_RAISE) == (u32)EVTCHN_DELIVERED, "");
+_Static_assert((FIFO_EDGE | FIFO_UNMASKED) == (u32)EVTCHN_DELIVERED, "");
 
 /* What is left to do after an edge. */
 static void climb(struct domain *d, const struct evtchn *chn, u32 port, u32 todo)
@@ -31,14 +33,57 @@ static void climb(struct domain *d, const struct evtchn *chn, u32 port, u32 todo
     }
 }
 
-void evtchn_set_pending(struct domain *d, struct evtchn *chn, u32 port)
+static void upcall(struct vcpu *v)
 {
-    shared_info_t *s = d->shared_info;
-    u32 todo = twolevel_mark(s->evtchn_pending, s->evtchn_mask, port);
-
-    if (todo) {
-        climb(d, chn, port, todo);
+    if (evtchn_upcall(READ_ONCE(v->info))) {
+        vcpu_kick(v);
     }
+}
+
+/* The same under FIFO. */
+static void fifo_finish(struct domain *d, u32 vcpu, u32 port, u32 todo)
+{
+    if (todo & FIFO_UPCALL) {
+        upcall(d->vcpu[vcpu]);
+    }
+    if ((todo & FIFO_EDGE) && unlikely(atomic_load(&d->evtchn.nr_pollers))) {
+        evtchn_wake_pollers(d, port);
+    }
+}
+
+/* Which fate the event had. */
+static u32 send_to_fifo(struct domain *d, struct evtchn_fifo *f, u32 port)
+{
+    struct evtchn *chn = evtchn_at(&d->evtchn, port);
+    u32 vcpu = atomic_load(&chn->notify_vcpu);
+    u32 todo = fifo_send(f, &chn->fifo, port, vcpu);
+
+    fifo_finish(d, vcpu, port, todo);
+    return todo & EVTCHN_DELIVERED;
+}
+
+void evtchn_set_pending(struct domain *d, struct evtchn *sender, u32 port)
+{
+    struct evtchn_fifo *f = atomic_load(&d->evtchn.fifo);
+    u32 fate;
+
+    if (f) {
+        fate = send_to_fifo(d, f, port);
+    } else {
+        fate = twolevel_mark(d->shared_info->evtchn_pending, d->shared_info->evtchn_mask, port);
+        if (fate) {
+            climb(d, evtchn_at(&d->evtchn, port), port, fate);
+        }
+    }
+    sender->count[fate]++;
+}
+
+void evtchn_set_waiting(struct domain *d, u32 port)
+{
+    struct evtchn *chn = evtchn_at(&d->evtchn, port);
+    u32 vcpu = atomic_load(&chn->notify_vcpu);
+
+    fifo_finish(d, vcpu, port, fifo_send_waiting(d->evtchn.fifo, &chn->fifo, port, vcpu));
 }
 
 /* The part of a send that is not hot is kept out of it, so that the hot one saves no registers. */
@@ -50,9 +95,32 @@ static __attribute__((noinline)) int finish_send(struct evtchn *near, struct dom
     return 0;
 }
 
+/*
+ * An IPI's port is its own far end, in our own domain, which is there without the lock. It is
+ * unlocked before anybody is woken: a vcpu that polls the port takes that lock to look at it.
+ */
+static __attribute__((noinline)) int send_fifo(struct evtchn *near, struct domain *d,
+                                               struct evtchn_fifo *f, u32 port)
+{
+    struct evtchn *far = evtchn_at(&d->evtchn, port);
+    u32 vcpu = atomic_load(&far->notify_vcpu);
+    u32 todo = fifo_send(f, &far->fifo, port, vcpu);
+
+    near->count[todo & EVTCHN_DELIVERED]++;
+    if (near == far) {
+        evtchn_unlock(near);
+        fifo_finish(d, vcpu, port, todo);
+    } else {
+        fifo_finish(d, vcpu, port, todo);
+        evtchn_unlock(near);
+    }
+    return 0;
+}
+
 /* The port is locked; unlocks it. */
 static inline int send_locked(struct domain *d, struct evtchn *chn, u32 port)
 {
+    struct evtchn_fifo *f;
     u32 todo;
 
     if (likely(chn->state == ECS_INTERDOMAIN)) {
@@ -64,7 +132,12 @@ static inline int send_locked(struct domain *d, struct evtchn *chn, u32 port)
         evtchn_unlock(chn);
         return rc;
     }
+    f = atomic_load(&d->evtchn.fifo);
+    if (f) {
+        return send_fifo(chn, d, f, port);
+    }
     todo = twolevel_mark(d->shared_info->evtchn_pending, d->shared_info->evtchn_mask, port);
+    chn->count[todo]++;
     if ((todo & TWOLEVEL_RAISE) || (todo && atomic_load(&d->evtchn.nr_pollers))) {
         return finish_send(chn, d, port, todo);
     }
@@ -88,20 +161,78 @@ int evtchn_send(struct domain *d, u32 port)
     return likely(evtchn_trylock(chn)) ? send_locked(d, chn, port) : send_contended(d, chn, port);
 }
 
+static bool in_use(const struct evtchn *chn)
+{
+    return atomic_load(&chn->state) > ECS_RESERVED;
+}
+
+static void unmask_fifo(struct domain *d, struct evtchn *chn, u32 port)
+{
+    u32 vcpu = atomic_load(&chn->notify_vcpu);
+    struct evtchn_fifo *f;
+
+    evtchn_lock(chn);
+    f = atomic_load(&d->evtchn.fifo);
+    if (in_use(chn) && f && fifo_unmask(f, &chn->fifo, port, vcpu)) {
+        upcall(d->vcpu[vcpu]);
+    }
+    evtchn_unlock(chn);
+}
+
 int evtchn_unmask(struct domain *d, u32 port)
 {
-    const struct evtchn *chn = evtchn_from_port(&d->evtchn, port);
+    struct evtchn *chn = evtchn_from_port(&d->evtchn, port);
     shared_info_t *s = d->shared_info;
     struct vcpu *v;
 
     if (!chn) {
         return -EINVAL;
     }
-    v = d->vcpu[atomic_load(&chn->notify_vcpu)];
-    if (twolevel_unmask(s->evtchn_pending, s->evtchn_mask, READ_ONCE(v->info), port)) {
-        vcpu_kick(v);
+    if (unlikely(atomic_load(&d->evtchn.fifo))) {
+        unmask_fifo(d, chn, port);
+    } else if (likely(in_use(chn)) && likely(port < EVTCHN_2L_PORTS)) {
+        v = d->vcpu[atomic_load(&chn->notify_vcpu)];
+        if (twolevel_unmask(s->evtchn_pending, s->evtchn_mask, READ_ONCE(v->info), port)) {
+            vcpu_kick(v);
+        }
     }
     return 0;
+}
+
+static bool is_pending_fifo(const struct domain *d, u32 port)
+{
+    struct evtchn *chn = evtchn_at(&d->evtchn, port);
+    const struct evtchn_fifo *f;
+    bool pending;
+
+    evtchn_lock(chn);
+    f = atomic_load(&d->evtchn.fifo);
+    pending = in_use(chn) && f && fifo_is_pending(f, &chn->fifo, port);
+    evtchn_unlock(chn);
+    return pending;
+}
+
+bool evtchn_is_pending(const struct domain *d, u32 port)
+{
+    if (unlikely(atomic_load(&d->evtchn.fifo))) {
+        return is_pending_fifo(d, port);
+    }
+    return port < EVTCHN_2L_PORTS && test_bit(port, d->shared_info->evtchn_pending);
+}
+
+struct evtchn *evtchn_sender(struct evtchn *chn)
+{
+    return chn->state == ECS_INTERDOMAIN ? evtchn_at(&chn->u.remote->evtchn, chn->remote_port)
+                                         : chn;
+}
+
+void evtchn_forget(struct domain *d, u32 port)
+{
+    if (d->evtchn.fifo) {
+        fifo_clear(d->evtchn.fifo, &evtchn_at(&d->evtchn, port)->fifo, port);
+    } else {
+        clear_bit(port, d->shared_info->evtchn_pending);
+    }
 }
 
 /*

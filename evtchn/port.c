@@ -4,70 +4,181 @@
  * comes from the caller. Does not own delivery, references to domains, or the VIRQ-to-port map.
  * Locks: the caller holds the domains' evtchn locks; every change that a sender could see is made
  * with the port (both ports of a channel) locked as well. The lowest free port is found through a
- * two-level bitmap, so that no guest makes us search.
+ * bitmap of three levels, so that no guest makes us search.
  */
 #include <tarn/errno.h>
 #include <tarn/evtchn.h>
 
 #include <tarn/lib.h>
 
+#define LINKED_MAX 64u /* closed ports that are skipped because they are in a queue */
+
 void evtchn_ports_init(struct evtchn_domain *e, u32 max_port)
 {
     memset(e, 0, sizeof(*e));
     spin_lock_init(&e->lock, RANK_EVTCHN);
-    e->max_port = MIN(max_port, EVTCHN_2L_PORTS - 1);
+    e->bucket = e->small;
+    e->max_port = MIN(max_port, EVTCHN_PORTS - 1);
 }
 
 static void free_map_set(struct evtchn_domain *e, u32 port)
 {
-    e->free[port / 64] |= 1UL << (port % 64);
-    e->free_words |= 1UL << (port / 64);
+    u32 bucket = port / EVTCHN_PER_BUCKET;
+
+    e->bucket[bucket].free |= 1UL << (port % EVTCHN_PER_BUCKET);
+    e->free_buckets[bucket / 64] |= 1UL << (bucket % 64);
+    e->free_groups |= 1UL << (bucket / 64);
 }
 
 static void free_map_clear(struct evtchn_domain *e, u32 port)
 {
-    e->free[port / 64] &= ~(1UL << (port % 64));
-    if (e->free[port / 64] == 0) {
-        e->free_words &= ~(1UL << (port / 64));
+    u32 bucket = port / EVTCHN_PER_BUCKET;
+
+    e->bucket[bucket].free &= ~(1UL << (port % EVTCHN_PER_BUCKET));
+    if (e->bucket[bucket].free == 0) {
+        e->free_buckets[bucket / 64] &= ~(1UL << (bucket % 64));
     }
+    if (e->free_buckets[bucket / 64] == 0) {
+        e->free_groups &= ~(1UL << (bucket / 64));
+    }
+}
+
+/* The lowest bit that is set from bit `from` on; 64: none. */
+static u32 bit_from(u64 word, u32 from)
+{
+    word = from < 64 ? word & (~0UL << from) : 0;
+    return word ? (u32)__builtin_ctzl(word) : 64;
+}
+
+/* The lowest free port from `from` on, of those that exist; EVTCHN_PORTS: none. */
+static u32 free_from(const struct evtchn_domain *e, u32 from)
+{
+    u32 bucket = from / EVTCHN_PER_BUCKET, group = bucket / 64, bit;
+
+    if (from >= e->nr_ports) {
+        return EVTCHN_PORTS;
+    }
+    bit = bit_from(e->bucket[bucket].free, from % EVTCHN_PER_BUCKET);
+    if (bit < 64) {
+        return bucket * (u32)EVTCHN_PER_BUCKET + bit;
+    }
+    bit = bit_from(e->free_buckets[group], bucket % 64 + 1);
+    if (bit == 64) {
+        group = bit_from(e->free_groups, group + 1);
+        if (group == 64) {
+            return EVTCHN_PORTS;
+        }
+        bit = (u32)__builtin_ctzl(e->free_buckets[group]);
+    }
+    bucket = group * 64 + bit;
+    return bucket * (u32)EVTCHN_PER_BUCKET + (u32)__builtin_ctzl(e->bucket[bucket].free);
+}
+
+/* A port that was closed while it is in a queue comes with the place that it has there, so it is
+ * the last choice. */
+static u32 choose(const struct evtchn_domain *e)
+{
+    u32 lowest = free_from(e, 0), port = lowest;
+
+    if (likely(!e->fifo)) {
+        return port;
+    }
+    for (u32 tries = 0; port < EVTCHN_PORTS && fifo_is_linked(e->fifo, port); tries++) {
+        if (tries == LINKED_MAX) {
+            return lowest;
+        }
+        port = free_from(e, port + 1);
+    }
+    return port;
+}
+
+static u32 last_port(const struct evtchn_domain *e)
+{
+    return MIN(e->max_port, (e->fifo ? EVTCHN_PORTS : EVTCHN_2L_PORTS) - 1);
 }
 
 bool evtchn_ports_full(const struct evtchn_domain *e)
 {
-    return e->free_words == 0 && e->nr_ports <= e->max_port && !e->dead;
+    if (likely(e->free_groups) && likely(!e->fifo)) {
+        return false;
+    }
+    return !e->dead && e->nr_ports <= last_port(e) && choose(e) == EVTCHN_PORTS;
+}
+
+bool evtchn_ports_need_table(const struct evtchn_domain *e)
+{
+    return e->nr_made == EVTCHN_2L_PORTS && e->bucket == e->small;
+}
+
+void evtchn_ports_set_table(struct evtchn_domain *e, struct evtchn_bucket zeroed[EVTCHN_BUCKETS])
+{
+    memcpy(zeroed, e->small, sizeof(e->small));
+    atomic_store(&e->bucket, zeroed); /* who has the old one finds all that it had there */
 }
 
 void evtchn_ports_add_bucket(struct evtchn_domain *e, struct evtchn *zeroed_page)
 {
-    u32 first = e->nr_ports;
+    u32 first = e->nr_made;
 
-    ASSERT(first < EVTCHN_2L_PORTS);
-    for (u32 port = first; port < first + EVTCHN_PER_BUCKET; port++) {
+    ASSERT(first < EVTCHN_PORTS && !evtchn_ports_need_table(e));
+    e->bucket[first / EVTCHN_PER_BUCKET].port = zeroed_page;
+    for (u32 port = MAX(first, 1u); port < first + EVTCHN_PER_BUCKET; port++) {
         free_map_set(e, port);
     }
-    e->bucket[first / EVTCHN_PER_BUCKET] = zeroed_page;
     if (first == 0) {
-        zeroed_page[0].state = ECS_RESERVED;
-        free_map_clear(e, 0);
+        atomic_store(&zeroed_page[0].state, (u8)ECS_RESERVED);
     }
+    e->nr_made = first + (u32)EVTCHN_PER_BUCKET;
     /* Senders look without the lock: the bucket before its ports. */
-    atomic_store(&e->nr_ports, first + (u32)EVTCHN_PER_BUCKET);
+    atomic_store(&e->nr_ports, e->nr_made);
+}
+
+void evtchn_ports_set_fifo(struct evtchn_domain *e, struct evtchn_fifo *fifo)
+{
+    ASSERT(fifo || e->nr_used == 0);
+    if (fifo) {
+        atomic_store(&e->fifo, fifo);
+        atomic_store(&e->nr_ports, e->nr_made);
+    } else {
+        atomic_store(&e->nr_ports, MIN(e->nr_made, EVTCHN_2L_PORTS));
+        atomic_store(&e->fifo, NULL);
+    }
+}
+
+u32 evtchn_port_next(const struct evtchn_domain *e, u32 from)
+{
+    for (u32 port = MAX(from, 1u); port < e->nr_ports; port = ALIGN_UP(port + 1, 64u)) {
+        u32 bit = bit_from(~e->bucket[port / EVTCHN_PER_BUCKET].free, port % EVTCHN_PER_BUCKET);
+
+        if (bit < 64) {
+            return ALIGN_DOWN(port, 64u) + bit;
+        }
+    }
+    return EVTCHN_PORTS;
 }
 
 /* The lowest free port; it is not taken yet. */
 static int find_free(const struct evtchn_domain *e, u32 *port)
 {
-    u32 word;
-
     if (e->dead) {
         return -EINVAL;
     }
-    if (e->free_words == 0) {
-        return -ENOSPC;
+    *port = choose(e);
+    return *port <= last_port(e) ? 0 : -ENOSPC;
+}
+
+/* It is someone's from now on; what it was before is forgotten. */
+static struct evtchn *use(struct evtchn_domain *e, u32 port)
+{
+    struct evtchn *chn = evtchn_at(e, port);
+
+    free_map_clear(e, port);
+    e->nr_used++;
+    atomic_store(&chn->fifo.priority, (u8)EVTCHN_FIFO_PRIORITY_DEFAULT);
+    for (u32 i = 0; i < EVTCHN_FATES; i++) {
+        chn->count[i] = 0;
     }
-    word = (u32)__builtin_ctzl(e->free_words);
-    *port = word * 64 + (u32)__builtin_ctzl(e->free[word]);
-    return *port <= e->max_port ? 0 : -ENOSPC;
+    return chn;
 }
 
 /* Take a free port for a state without another end. */
@@ -79,12 +190,11 @@ static int take(struct evtchn_domain *e, enum evtchn_state state, u32 vcpu, u64 
     if (rc) {
         return rc;
     }
-    free_map_clear(e, *port);
-    chn = evtchn_at(e, *port);
+    chn = use(e, *port);
     evtchn_lock(chn);
     chn->u.virq = arg;
     atomic_store(&chn->notify_vcpu, (u16)vcpu);
-    chn->state = (u8)state;
+    atomic_store(&chn->state, (u8)state);
     evtchn_unlock(chn);
     return 0;
 }
@@ -92,10 +202,11 @@ static int take(struct evtchn_domain *e, enum evtchn_state state, u32 vcpu, u64 
 /* Back to the pool; the port is locked. */
 static void release(struct evtchn_domain *e, struct evtchn *chn, u32 port)
 {
-    chn->state = ECS_FREE;
+    atomic_store(&chn->state, (u8)ECS_FREE);
     atomic_store(&chn->notify_vcpu, (u16)0);
     chn->u.virq = 0;
     free_map_set(e, port);
+    e->nr_used--;
 }
 
 int evtchn_port_unbound(struct evtchn_domain *e, domid_t remote_domid, u32 *port)
@@ -127,6 +238,16 @@ static void unlock_ends(struct evtchn *a, struct evtchn *b)
     evtchn_unlock(b);
 }
 
+/* Who counts the events of `far` changes from it to `near`, or back; what is counted stays. Those
+ * of `near` begin, or end. */
+static void hand_counters(struct evtchn *from, struct evtchn *to)
+{
+    for (u32 i = 0; i < EVTCHN_FATES; i++) {
+        to->count[i] = from->count[i];
+        from->count[i] = 0;
+    }
+}
+
 int evtchn_port_connect(const struct evtchn_end *local, const struct evtchn_end *remote,
                         u32 remote_port, u32 *local_port)
 {
@@ -140,15 +261,15 @@ int evtchn_port_connect(const struct evtchn_end *local, const struct evtchn_end 
     if (!rchn || rchn->state != ECS_UNBOUND || rchn->u.remote_domid != local->domid) {
         return -EINVAL;
     }
-    free_map_clear(local->e, *local_port);
-    lchn = evtchn_at(local->e, *local_port);
+    lchn = use(local->e, *local_port);
     lock_ends(lchn, rchn);
+    hand_counters(rchn, lchn);
     lchn->u.remote = remote->d;
     lchn->remote_port = remote_port;
-    lchn->state = ECS_INTERDOMAIN;
+    atomic_store(&lchn->state, (u8)ECS_INTERDOMAIN);
     rchn->u.remote = local->d;
     rchn->remote_port = *local_port;
-    rchn->state = ECS_INTERDOMAIN;
+    atomic_store(&rchn->state, (u8)ECS_INTERDOMAIN);
     unlock_ends(lchn, rchn);
     return 0;
 }
@@ -176,6 +297,26 @@ int evtchn_port_bind_vcpu(struct evtchn_domain *e, u32 port, u32 vcpu)
     return 0;
 }
 
+int evtchn_port_set_priority(struct evtchn_domain *e, u32 port, u32 priority)
+{
+    struct evtchn *chn = evtchn_from_port(e, port);
+
+    if (!chn) {
+        return -EINVAL;
+    }
+    if (!e->fifo) {
+        return -ENOSYS;
+    }
+    if (chn->state == ECS_FREE || chn->state == ECS_RESERVED) {
+        return -EACCES;
+    }
+    if (priority > EVTCHN_FIFO_PRIORITY_MIN) {
+        return -EINVAL;
+    }
+    atomic_store(&chn->fifo.priority, (u8)priority); /* of events from now on */
+    return 0;
+}
+
 int evtchn_port_close(struct evtchn_domain *e, u32 port)
 {
     struct evtchn *chn = evtchn_from_port(e, port);
@@ -200,7 +341,8 @@ void evtchn_port_disconnect(const struct evtchn_end *local, u32 port,
     ASSERT(rchn->state == ECS_INTERDOMAIN && rchn->u.remote == local->d &&
            rchn->remote_port == port);
     lock_ends(lchn, rchn);
-    rchn->state = ECS_UNBOUND;
+    hand_counters(lchn, rchn);
+    atomic_store(&rchn->state, (u8)ECS_UNBOUND);
     rchn->u.remote_domid = local->domid;
     release(local->e, lchn, port);
     unlock_ends(lchn, rchn);

@@ -20,7 +20,7 @@ bool twolevel_raise(struct vcpu_info *info, u32 port)
     if (unlikely(!info) || test_and_set_bit(port / 64, &info->evtchn_pending_sel)) {
         return false;
     }
-    return (atomic_fetch_or(&info->evtchn_upcall_pending, (u8)1) & 1) == 0;
+    return evtchn_upcall(info);
 }
 
 /* EVTCHNOP_unmask: an event that waits behind MASK is raised now. */

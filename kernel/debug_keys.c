@@ -9,8 +9,11 @@
 #include <tarn/domain.h>
 #include <tarn/pcpu.h>
 
+#include <public/tarn.h>
+
 #define LINES_MAX 400u
 #define PORTS_MAX 64u /* of one domain */
+#define GRANTS_MAX 64u
 
 struct dump {
     u32 lines; /* printed */
@@ -78,43 +81,54 @@ static void show_vcpus(struct dump *s, struct domain *d)
     }
 }
 
-/* A port that is in use, as text; false: it is free. */
-static bool describe_port(struct domain *d, u32 port, char *text, size_t size)
+static void show_port(const struct tarn_port *p)
 {
-    static const char *const names[] = { "free", "reserved", "unbound", "interdomain",
-                                         "pirq", "virq",     "ipi" };
-    const struct evtchn *chn;
-    struct evtchn c = { 0 };
-    u32 remote = 0;
+    static const char *const names[] = { "closed", "unbound", "channel", "pirq", "virq", "ipi" };
+    char other[32] = "";
 
-    spin_lock(&d->evtchn.lock);
-    chn = evtchn_from_port(&d->evtchn, port);
-    if (chn) {
-        c = *chn;
-        remote = c.state == ECS_INTERDOMAIN ? c.u.remote->domid : (u32)c.u.virq;
+    if (p->status == EVTCHNSTAT_interdomain) {
+        fmt_snprintf(other, sizeof(other), " to d%u %u", p->remote_domid, p->remote_port);
+    } else if (p->status == EVTCHNSTAT_unbound) {
+        fmt_snprintf(other, sizeof(other), " for d%u", p->remote_domid);
+    } else if (p->status == EVTCHNSTAT_virq) {
+        fmt_snprintf(other, sizeof(other), " %u", p->virq);
     }
-    spin_unlock(&d->evtchn.lock);
-    if (c.state == ECS_FREE) {
-        return false;
-    }
-    fmt_snprintf(text, size, "port %u: %s vcpu %u%s%s, %s %u, its port %u", port, names[c.state],
-                 c.notify_vcpu, test_bit(port, d->shared_info->evtchn_pending) ? " pending" : "",
-                 test_bit(port, d->shared_info->evtchn_mask) ? " masked" : "",
-                 c.state == ECS_VIRQ ? "virq" : "domain", remote, c.remote_port);
-    return true;
+    log_always(
+        "  %u %s%s, v%u prio %u %c%c%c, sent %llu = %llu coalesced + %llu masked + %llu delivered",
+        p->port, names[p->status], other, p->vcpu, p->priority,
+        p->flags & TARN_PORT_pending ? 'P' : '-', p->flags & TARN_PORT_masked ? 'M' : '-',
+        p->flags & TARN_PORT_linked ? 'L' : '-', (unsigned long long)p->sent,
+        (unsigned long long)p->coalesced, (unsigned long long)p->masked,
+        (unsigned long long)p->delivered);
 }
 
 static void show_ports(struct dump *s, struct domain *d)
 {
-    u32 shown = 0;
+    struct tarn_port p = { .domid = d->domid };
 
     if (room(s)) {
-        log_always("domain %u (%s): event channels", d->domid, d->name);
+        log_always("domain %u (%s): %u event channels, %s", d->domid, d->name, d->evtchn.nr_used,
+                   d->evtchn.fifo ? "FIFO" : "two-level");
     }
-    for (u32 port = 1; port < atomic_load(&d->evtchn.nr_ports) && shown < PORTS_MAX; port++) {
+    for (u32 shown = 0; shown < PORTS_MAX && evtchn_look(d, &p) && room(s); shown++, p.port++) {
+        show_port(&p);
+    }
+}
+
+static void show_grants(struct dump *s, struct domain *d)
+{
+    u32 frames = atomic_load(&d->grants.nr_frames), shown = 0;
+
+    if (room(s)) {
+        log_always(
+            "domain %u (%s): %u of at most %u grant frames, room for %u of at most %u handles",
+            d->domid, d->name, frames, d->grants.max_frames, d->grants.nr_handles,
+            d->grants.max_handles);
+    }
+    for (u32 ref = 0; ref < frames * GRANTS_PER_FRAME && shown < GRANTS_MAX; ref++) {
         char text[128];
 
-        if (describe_port(d, port, text, sizeof(text)) && room(s)) {
+        if (grant_describe(d, ref, text, sizeof(text)) && room(s)) {
             log_always("  %s", text);
             shown++;
         }
@@ -126,6 +140,7 @@ static void show_all(struct dump *s, struct domain *d)
     show_memory(s, d);
     show_vcpus(s, d);
     show_ports(s, d);
+    show_grants(s, d);
 }
 
 static void help(void)
@@ -135,6 +150,7 @@ static void help(void)
     log_always("  0 domain 0: memory, vcpus, event channels");
     log_always("  d registers of the vcpus");
     log_always("  e event channels");
+    log_always("  g grants that are in use");
     log_always("  h this list");
     log_always("  q domains and their memory");
     log_always("  r run queues");
@@ -157,6 +173,9 @@ void debug_keys(u8 key)
         break;
     case 'e':
         show_domains(&s, show_ports);
+        break;
+    case 'g':
+        show_domains(&s, show_grants);
         break;
     case 'h':
         help();

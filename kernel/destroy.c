@@ -41,10 +41,18 @@ static void begin(struct domain *d)
         vcpu_stop_timers(d->vcpu[i]);
         sched_vcpu_dying(d->vcpu[i]);
     }
-    evtchn_domain_destroy(d);
+}
+
+/* False: call again. */
+static bool let_go(struct domain *d)
+{
+    if (!evtchn_domain_destroy(d)) {
+        return false;
+    }
     for (u32 i = 0; i < d->max_vcpus; i++) {
         arch_vcpu_relinquish(d->vcpu[i]);
     }
+    return grant_handles_release(d) && domain_relinquish_frames(d);
 }
 
 long domain_destroy(struct domain *d)
@@ -58,7 +66,7 @@ long domain_destroy(struct domain *d)
     if (d->dying == DOMAIN_ALIVE) {
         begin(d);
     }
-    if (!domain_relinquish_frames(d)) {
+    if (!let_go(d)) {
         return -ERESTART;
     }
     d->dying = DOMAIN_DEAD;

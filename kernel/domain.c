@@ -130,6 +130,7 @@ static void domain_free(struct domain *d)
     if (d->shared_info) {
         unshare_frame(d->shared_mfn);
     }
+    grant_table_free(d);
     page_free(d->console);
     page_free(d);
 }
@@ -160,11 +161,13 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
     d->refcnt = 1;
     d->pause_count = d->control_pauses = 1;
     d->max_vcpus = max_vcpus;
+    d->shutdown_code = NO_SHUTDOWN_CODE;
     d->page_list = d->held_list = BUDDY_NIL;
     spin_lock_init(&d->lock, RANK_DOMAIN);
     spin_lock_init(&d->page_lock, RANK_LEAF);
     spin_lock_init(&d->arch.mmu_lock, RANK_DOMAIN);
     d->arch.teardown = BUDDY_NIL;
+    grant_table_init(&d->grants);
     for (u32 i = 0; i < DOMAIN_WATCHDOGS; i++) {
         timer_init(&d->watchdog[i], watchdog_fired, d);
     }
@@ -344,7 +347,9 @@ static bool mark_ended(struct domain *d, u8 reason)
     first = !d->is_shut_down;
     if (first) {
         d->is_shut_down = true;
-        d->shutdown_code = reason;
+        if (d->shutdown_code == NO_SHUTDOWN_CODE) {
+            d->shutdown_code = reason; /* else it was told before */
+        }
         if (!d->privileged) {
             pause_nosync(d);
         }
@@ -366,7 +371,7 @@ void control_send_virq(u32 virq)
 static void end(const struct domain *d)
 {
     if (d->privileged) {
-        machine_follow(d->shutdown_code);
+        machine_follow((u8)d->shutdown_code);
     }
     control_send_virq(VIRQ_DOM_EXC);
 }
@@ -376,6 +381,7 @@ void domain_resume(struct domain *d)
     spin_lock(&d->lock);
     if (d->is_shut_down && d->dying == DOMAIN_ALIVE) {
         d->is_shut_down = false;
+        d->shutdown_code = NO_SHUTDOWN_CODE;
         unpause(d);
     }
     spin_unlock(&d->lock);
@@ -389,7 +395,7 @@ void domain_shutdown(struct domain *d, u8 reason)
                         reason);
         }
         console_flush_domain(d);
-        log_info("domain %u (%s) %s", d->domid, d->name, shutdown_text(reason));
+        log_info("domain %u (%s) %s", d->domid, d->name, shutdown_text((u8)d->shutdown_code));
         end(d);
     }
 }

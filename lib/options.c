@@ -7,6 +7,7 @@
 #include <tarn/cmdline.h>
 #include <tarn/console.h>
 #include <tarn/cpulist.h>
+#include <tarn/grant.h>
 #include <tarn/lib.h>
 #include <tarn/number.h>
 #include <tarn/options.h>
@@ -311,6 +312,15 @@ static const struct param hypervisor_params[] = {
       .max = CONRING_MAX },
     { .name = "console_to_ring", .type = PARAM_BOOL, .dest = &opt.console_to_ring },
     { .name = "tbuf_size", .type = PARAM_UINT, .dest = &opt.tbuf_size, .min = 1, .max = 65535 },
+    { .name = "gnttab_max_frames",
+      .type = PARAM_UINT,
+      .dest = &opt.gnttab_max_frames,
+      .min = 1,
+      .max = GRANT_FRAMES_LIMIT },
+    { .name = "gnttab_max_maptrack_frames",
+      .type = PARAM_UINT,
+      .dest = &opt.gnttab_max_maptrack_frames,
+      .max = MAPTRACK_FRAMES_LIMIT },
     { .name = "smap", .type = PARAM_BOOL, .dest = &opt.smap },
     { .name = "smep", .type = PARAM_BOOL, .dest = &opt.smep },
 };
@@ -327,6 +337,8 @@ void options_parse(const char *cmdline, void (*report)(void *arg, const char *te
         .com1_baud = 115200,
         .com1_port = 0x3f8,
         .conring_size = 64 << 10,
+        .gnttab_max_frames = 64,
+        .gnttab_max_maptrack_frames = 1024,
         .smt = true,
         .smap = true,
         .smep = true,

@@ -164,9 +164,9 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
     runstate_to(prev, prev->unit.runnable ? RUNSTATE_runnable : stopped_state(prev), t);
     runstate_to(next, RUNSTATE_running, t);
     if (next != cpu->idle) {
+        next->unit.cpu = cpu->id; /* before `running`: who sees that kicks this pcpu */
         (void)atomic_xchg(&next->unit.running,
                           true); /* ordered before its look for events, see vcpu_kick */
-        next->unit.cpu = cpu->id;
         cpumask_clear(&p->idlers, cpu->id);
     } else {
         note_idle(p, cpu->id);

@@ -74,9 +74,11 @@ void show_guest_regs(const struct vcpu *v);
 
 /*
  * arch/x86/pv/hypercall.c. Called by kernel/ops/console_op.c, kernel/ops/domctl.c,
- * kernel/ops/exchange.c, kernel/ops/platform_op.c, kernel/ops/reservation.c, kernel/ops/sysctl.c:
- * for current, in a long hypercall that gives way (hypercall_should_yield): it returns what this
- * gives, and is issued again with the same number and these arguments, which hold its progress.
+ * kernel/ops/evtchn_op.c, kernel/ops/exchange.c, kernel/ops/grant_copy.c, kernel/ops/grant_op.c,
+ * kernel/ops/grant_setup.c, kernel/ops/platform_op.c, kernel/ops/reservation.c,
+ * kernel/ops/sysctl.c: for current, in a long hypercall that gives way (hypercall_should_yield): it
+ * returns what this gives, and is issued again with the same number and these arguments, which hold
+ * its progress.
  */
 long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4);
 
@@ -131,10 +133,11 @@ void vcpu_show_runstate(const struct vcpu *v);
  * kernel/ops/evtchn_op.c. Called by kernel/domain.c, kernel/destroy.c: for a new domain (takes one
  * page; without memory the first bind tries again), and for one whose vcpus don't run any more,
  * though its timers may: closes all ports (peers become unbound), frees the table and drops the
- * references that its channels hold, so the caller needs one of its own. No lock held.
+ * references that its channels hold, so the caller needs one of its own. No lock held. False: there
+ * are many ports, call again; once done, more calls do nothing.
  */
 void evtchn_domain_init(struct evtchn_domain *e);
-void evtchn_domain_destroy(struct domain *d);
+bool evtchn_domain_destroy(struct domain *d);
 
 /* kernel/ops/console_op.c. Called by kernel/domain.c: prints an unfinished line before the last. */
 void console_flush_domain(struct domain *d);

@@ -9,6 +9,7 @@
 
 #include <tarn/arch.h>
 #include <tarn/evtchn.h>
+#include <tarn/grant.h>
 #include <tarn/sched.h>
 #include <tarn/timer.h>
 #include <x86/domain.h>
@@ -19,6 +20,7 @@
 #define MAX_VCPUS 128 /* of one domain */
 #define DOMAIN_NAME_MAX 32
 #define DOMAIN_WATCHDOGS 2
+#define NO_SHUTDOWN_CODE 0xffffu
 
 /* Assists that we have, or that mean nothing here. */
 #define VM_ASSIST_VALID                                                                \
@@ -59,7 +61,7 @@ struct vcpu {
     vaddr_t runstate_va; /* registered area, guest virtual; 0 = none */
 
     /* Per-vcpu VIRQs and timers */
-    u16 virq_port[NR_VIRQS]; /* 0: not bound; domain's evtchn lock */
+    u32 virq_port[NR_VIRQS]; /* 0: not bound; domain's evtchn lock */
     struct timer periodic, oneshot, poll_timer;
     stime_t periodic_period, periodic_last;
 };
@@ -67,8 +69,8 @@ struct vcpu {
 struct domain {
     domid_t domid;
     char name[DOMAIN_NAME_MAX];
-    bool privileged; /* dom0 */
-    u8 shutdown_code;
+    bool privileged;   /* dom0 */
+    u16 shutdown_code; /* why it ended, or will say it did; domain.lock */
     bool is_shut_down;
     u8 dying;             /* enum domain_dying; goes up only */
     u32 refcnt;           /* atomic; holders of a pointer beyond a lookup */
@@ -82,6 +84,7 @@ struct domain {
     shared_info_t *shared_info; /* hypervisor mapping. Untrusted contents. */
     mfn_t shared_mfn;
     struct evtchn_domain evtchn;
+    struct grant_table grants;
     struct sched_dom sched;
     struct sched_pool *pool;
     u32 tot_pages, max_pages;

@@ -56,6 +56,7 @@ long do_sched_op(u64 cmd, u64 arg);
 long do_sched_op_compat(u64 cmd, u64 arg);
 long do_callback_op(u64 cmd, u64 arg);
 long do_event_channel_op(u64 cmd, u64 arg);
+long do_grant_table_op(u64 cmd, u64 list, u64 count);
 long do_physdev_op(u64 cmd, u64 arg);
 long do_domctl(u64 arg);
 long do_sysctl(u64 arg);

@@ -28,8 +28,11 @@ struct options {
     u16 com1_port;
     u64 conring_size;     /* conring_size=SIZE (bytes): what the console's ring holds, 64 KiB */
     bool console_to_ring; /* console_to_ring: also what the control domain prints */
-    u32 tbuf_size;        /* tbuf_size=PAGES: rings of each CPU's trace, on from boot; 0: none */
-    bool smap, smep;      /* smap=, smep=: default on; off for experiments */
+    /* gnttab_max_frames=, gnttab_max_maptrack_frames=: of a domain's grant table, and of its
+     * handles */
+    u32 gnttab_max_frames, gnttab_max_maptrack_frames;
+    u32 tbuf_size;   /* tbuf_size=PAGES: rings of each CPU's trace, on from boot; 0: none */
+    bool smap, smep; /* smap=, smep=: default on; off for experiments */
 };
 extern struct options opt;
 

@@ -9,6 +9,7 @@
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/hypercall.h>
+#include <tarn/options.h>
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
 #include <x86/cpufeature.h>
@@ -17,10 +18,7 @@
 #include "domctl.h"
 #include <public/tarn.h>
 
-#define NO_SHUTDOWN_CODE 0xffffu
 #define PAGES_PER_INFO 1024u
-#define GRANT_FRAMES_MAX 64
-#define MAPTRACK_FRAMES_MAX 1024
 
 static struct spinlock domctl_lock = SPINLOCK_INIT(RANK_DOMAIN); /* one call at a time */
 
@@ -31,7 +29,8 @@ static bool emulation_ok(u32 flags)
     return flags == 0 || flags == XEN_X86_EMU_PIT;
 }
 
-/* Grants, tracing and an IOMMU are not there, so what is asked of them is only checked. */
+/* Tracing and an IOMMU are not there, so what is asked of them is only checked, and grant tables
+ * are of version 1 whatever the highest is that may be. */
 static long create_check(const struct xen_domctl_createdomain *c)
 {
     u32 grant_version = XEN_DOMCTL_GRANT_version(c->grant_opts);
@@ -39,8 +38,8 @@ static long create_check(const struct xen_domctl_createdomain *c)
     if ((c->flags & ~(XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain)) || c->iommu_opts ||
         c->vmtrace_size || c->max_vcpus == 0 || c->max_vcpus > MAX_VCPUS ||
         c->grant_opts > XEN_DOMCTL_GRANT_version_mask || grant_version == 0 || grant_version > 2 ||
-        c->max_grant_frames == 0 || c->max_grant_frames > GRANT_FRAMES_MAX ||
-        c->max_maptrack_frames > MAPTRACK_FRAMES_MAX ||
+        c->max_grant_frames == 0 || c->max_grant_frames > (s32)opt.gnttab_max_frames ||
+        c->max_maptrack_frames > (s32)opt.gnttab_max_maptrack_frames ||
         (c->arch.emulation_flags & ~XEN_X86_EMU_ALL) ||
         (c->arch.misc_flags & ~XEN_X86_MISC_FLAGS_MAX)) {
         return -EINVAL;
@@ -85,7 +84,8 @@ static long op_createdomain(struct domain *none, struct xen_domctl *op)
         return rc;
     }
     memcpy(d->handle, c->handle, sizeof(d->handle));
-    d->evtchn.max_port = MIN(c->max_evtchn_port, EVTCHN_2L_PORTS - 1);
+    grant_table_limit(&d->grants, c->max_grant_frames, c->max_maptrack_frames);
+    d->evtchn.max_port = MIN(c->max_evtchn_port, EVTCHN_PORTS - 1);
     op->domain = domid;
     return 0;
 }
@@ -152,8 +152,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     spin_lock(&d->lock);
     info->flags |= d->control_pauses ? XEN_DOMINF_paused : 0;
     info->flags |= d->is_shut_down ? XEN_DOMINF_shutdown : 0;
-    info->flags |= (d->is_shut_down ? d->shutdown_code : NO_SHUTDOWN_CODE)
-                   << XEN_DOMINF_shutdownshift;
+    info->flags |= (u32)d->shutdown_code << XEN_DOMINF_shutdownshift;
     spin_unlock(&d->lock);
     spin_lock(&d->page_lock);
     info->tot_pages = d->tot_pages;

@@ -6,26 +6,39 @@
  * References are dropped after the locks. A channel holds one reference on each of its two domains
  * for the other's sake, also when they are the same one: it is evtchn_domain_destroy that breaks
  * such cycles. A guest whose structure can be read but not written back keeps the port it got: it
- * has no one else to blame.
+ * has no one else to blame. The upper half of a reset's command is how far a continued one came.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
+#include <tarn/hypercall.h>
 #include <tarn/page.h>
 #include <tarn/pcpu.h>
 
 /* No domain has physical interrupts so far: lines below this exist, but aren't permitted. */
 #define NR_PIRQS 256u
+#define CLOSED_AT_ONCE 64u
+
+static const u32 table_order = 3; /* of all buckets that there can be */
+_Static_assert(sizeof(struct evtchn_bucket) * EVTCHN_BUCKETS == PAGE_SIZE << 3, "table_order");
 
 typedef long evtchn_op_fn(struct domain *d, u64 arg);
 
 /* The table has room for one more port, unless the domain is at its limit. Lock held. */
 static int make_room(struct evtchn_domain *e)
 {
+    struct evtchn_bucket *table;
     struct evtchn *bucket;
 
     if (likely(!evtchn_ports_full(e))) {
         return 0;
+    }
+    if (evtchn_ports_need_table(e)) {
+        table = pages_alloc(table_order);
+        if (!table) {
+            return -ENOMEM;
+        }
+        evtchn_ports_set_table(e, table);
     }
     bucket = page_alloc();
     if (!bucket) {
@@ -37,7 +50,7 @@ static int make_room(struct evtchn_domain *e)
 
 void evtchn_domain_init(struct evtchn_domain *e)
 {
-    evtchn_ports_init(e, EVTCHN_2L_PORTS - 1);
+    evtchn_ports_init(e, EVTCHN_PORTS - 1);
     (void)make_room(e);
 }
 
@@ -99,6 +112,7 @@ static int connect(struct domain *d, struct domain *rd, struct evtchn_bind_inter
 {
     struct evtchn_end local = end_of(d), remote = end_of(rd);
     int rc = make_room(&d->evtchn);
+    struct evtchn *sender;
 
     if (!rc) {
         rc = evtchn_port_connect(&local, &remote, op->remote_port, &op->local_port);
@@ -107,7 +121,10 @@ static int connect(struct domain *d, struct domain *rd, struct evtchn_bind_inter
         domain_get(d);
         domain_get(rd);
         /* What the other side sent before we came was dropped: let the guest look. */
-        evtchn_set_pending(d, evtchn_at(&d->evtchn, op->local_port), op->local_port);
+        sender = evtchn_at(&rd->evtchn, op->remote_port);
+        evtchn_lock(sender);
+        evtchn_set_pending(d, sender, op->local_port);
+        evtchn_unlock(sender);
     }
     return rc;
 }
@@ -135,7 +152,7 @@ static long op_bind_interdomain(struct domain *d, u64 arg)
 /* Global VIRQs are for the control domain; all others have the domain-wide ARGO only. Lock held. */
 static int bind_virq(struct domain *d, struct evtchn_bind_virq *op)
 {
-    u16 *bound = &d->vcpu[op->vcpu]->virq_port[op->virq];
+    u32 *bound = &d->vcpu[op->vcpu]->virq_port[op->virq];
     int rc;
 
     if (virq_is_global(op->virq) && op->virq != VIRQ_ARGO && !d->privileged) {
@@ -149,7 +166,7 @@ static int bind_virq(struct domain *d, struct evtchn_bind_virq *op)
         rc = evtchn_port_virq(&d->evtchn, op->virq, op->vcpu, &op->port);
     }
     if (!rc) {
-        atomic_store(bound, (u16)op->port);
+        atomic_store(bound, op->port);
     }
     return rc;
 }
@@ -234,11 +251,11 @@ static int close_single(struct domain *d, const struct evtchn *chn, u32 port)
     if (chn->state == ECS_VIRQ) {
         virq = (u32)chn->u.virq;
         vcpu = virq_is_global(virq) ? 0 : chn->notify_vcpu;
-        atomic_store(&d->vcpu[vcpu]->virq_port[virq], (u16)0);
+        atomic_store(&d->vcpu[vcpu]->virq_port[virq], 0u);
     }
     rc = evtchn_port_close(&d->evtchn, port);
     if (!rc) {
-        clear_bit(port, d->shared_info->evtchn_pending);
+        evtchn_forget(d, port);
     }
     return rc;
 }
@@ -258,7 +275,7 @@ static bool close_channel(struct domain *d, u32 port, struct domain *rd)
     done = connected_to(evtchn_from_port(&d->evtchn, port), rd);
     if (done) {
         evtchn_port_disconnect(&local, port, &remote);
-        clear_bit(port, d->shared_info->evtchn_pending);
+        evtchn_forget(d, port);
     }
     spin_unlock_two(&d->evtchn.lock, &rd->evtchn.lock);
     if (done) {
@@ -299,9 +316,17 @@ static int close_port(struct domain *d, u32 port)
     }
 }
 
-static void close_all(struct domain *d)
+/* All ports in use from `port` on. Something else is due: the one to go on from; else
+ * EVTCHN_PORTS. */
+static u32 close_from(struct domain *d, u32 port)
 {
-    for (u32 port = 1; port < atomic_load(&d->evtchn.nr_ports); port++) {
+    for (u32 done = 0;; done++, port++) {
+        spin_lock(&d->evtchn.lock);
+        port = evtchn_port_next(&d->evtchn, port);
+        spin_unlock(&d->evtchn.lock);
+        if (port == EVTCHN_PORTS || (done >= CLOSED_AT_ONCE && hypercall_should_yield())) {
+            return port;
+        }
         (void)close_port(d, port);
     }
 }
@@ -360,10 +385,28 @@ static bool paused(const struct domain *d)
     return true;
 }
 
-static long op_reset(struct domain *d, u64 arg)
+/* The caller has seen to it that there is one at a time. */
+static long reset_from(struct domain *d, u32 from, u64 arg)
+{
+    u32 port = close_from(d, from);
+    long rc;
+
+    if (port < EVTCHN_PORTS) {
+        return hypercall_continue(__HYPERVISOR_event_channel_op, EVTCHNOP_reset | (u64)port << 32,
+                                  arg, 0, 0);
+    }
+    rc = evtchn_fifo_leave(d);
+    atomic_store(&d->evtchn.resetting, false);
+    return rc;
+}
+
+/* From 0: a new one. A guest that goes on with what it was not asked to has its ports closed, no
+ * more. */
+static long op_reset_from(struct domain *d, u32 from, u64 arg)
 {
     struct evtchn_reset op;
     struct domain *t;
+    bool going;
     long rc;
 
     if (copy_from_guest(&op, arg, sizeof(op))) {
@@ -375,36 +418,57 @@ static long op_reset(struct domain *d, u64 arg)
     }
     if (t != d && !paused(t)) {
         rc = -EINVAL;
-    } else if (atomic_xchg(&t->evtchn.resetting, true)) {
-        rc = -EBUSY;
     } else {
-        close_all(t);
-        atomic_store(&t->evtchn.resetting, false);
+        going = atomic_xchg(&t->evtchn.resetting, true);
+        rc = going && from == 0 ? -EBUSY : reset_from(t, going ? from : 1, arg);
     }
     domain_put(t);
     return rc;
 }
 
-/* The FIFO ABI isn't offered: guests fall back to the two-level one. */
-static long op_init_control(struct domain *d __unused, u64 arg)
+static long op_reset(struct domain *d, u64 arg)
 {
-    struct evtchn_init_control op;
-
-    return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : -ENOSYS;
+    return op_reset_from(d, 0, arg);
 }
 
-static long op_expand_array(struct domain *d __unused, u64 arg)
+static long op_init_control(struct domain *d, u64 arg)
+{
+    struct evtchn_init_control op;
+    long rc;
+
+    if (copy_from_guest(&op, arg, sizeof(op))) {
+        return -EFAULT;
+    }
+    if (!vcpu_find(d, op.vcpu)) {
+        return -ENOENT;
+    }
+    if (op.offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || op.offset % 8) {
+        return -EINVAL;
+    }
+    rc = evtchn_fifo_control(d, op.vcpu, op.control_gfn, op.offset);
+    op.link_bits = EVTCHN_FIFO_LINK_BITS;
+    return rc ? rc : copy_to_guest(arg, &op, sizeof(op));
+}
+
+static long op_expand_array(struct domain *d, u64 arg)
 {
     struct evtchn_expand_array op;
 
-    return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : -EOPNOTSUPP;
+    return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : evtchn_fifo_expand(d, op.array_gfn);
 }
 
-static long op_set_priority(struct domain *d __unused, u64 arg)
+static long op_set_priority(struct domain *d, u64 arg)
 {
     struct evtchn_set_priority op;
+    long rc;
 
-    return copy_from_guest(&op, arg, sizeof(op)) ? -EFAULT : -ENOSYS;
+    if (copy_from_guest(&op, arg, sizeof(op))) {
+        return -EFAULT;
+    }
+    spin_lock(&d->evtchn.lock);
+    rc = evtchn_port_set_priority(&d->evtchn, op.port, op.priority);
+    spin_unlock(&d->evtchn.lock);
+    return rc;
 }
 
 static evtchn_op_fn *const ops[] = {
@@ -431,7 +495,22 @@ long do_event_channel_op(u64 cmd, u64 arg)
     if (likely(op == EVTCHNOP_send)) { /* the one that is hot */
         return op_send(current->domain, arg);
     }
+    if (op == EVTCHNOP_reset && cmd >> 32) {
+        return op_reset_from(current->domain, (u32)(cmd >> 32), arg);
+    }
     return op < ARRAY_SIZE(ops) ? ops[op](current->domain, arg) : -ENOSYS;
+}
+
+static void free_table(struct evtchn_domain *e)
+{
+    for (u32 i = 0; i < e->nr_made / EVTCHN_PER_BUCKET; i++) {
+        page_free(e->bucket[i].port);
+    }
+    e->nr_made = 0;
+    if (e->bucket != e->small) {
+        pages_free(e->bucket, table_order);
+        e->bucket = e->small;
+    }
 }
 
 /*
@@ -439,22 +518,21 @@ long do_event_channel_op(u64 cmd, u64 arg)
  * us, since all are closed and `dead` lets no new one come; everyone else looks under our lock, and
  * finds no ports.
  */
-void evtchn_domain_destroy(struct domain *d)
+bool evtchn_domain_destroy(struct domain *d)
 {
     struct evtchn_domain *e = &d->evtchn;
 
     spin_lock(&e->lock);
     e->dead = true;
     spin_unlock(&e->lock);
-    close_all(d);
+    if (close_from(d, 1) < EVTCHN_PORTS) {
+        return false;
+    }
+    (void)evtchn_fifo_leave(d);
     spin_lock(&e->lock);
     atomic_store(&e->nr_ports, 0u);
-    e->free_words = 0;
+    e->free_groups = 0;
     spin_unlock(&e->lock);
-    for (u32 i = 0; i < EVTCHN_BUCKETS; i++) {
-        if (e->bucket[i]) {
-            page_free(e->bucket[i]);
-            e->bucket[i] = NULL;
-        }
-    }
+    free_table(e);
+    return true;
 }

@@ -163,6 +163,8 @@ long do_memory_op(u64 cmd, u64 arg)
         return memory_exchange(arg);
     case XENMEM_add_to_physmap:
         return not_offered(arg, sizeof(struct xen_add_to_physmap));
+    case XENMEM_acquire_resource:
+        return memory_acquire_resource(arg);
     case XENMEM_claim_pages:
         return claim_pages(arg);
     case XENMEM_get_sharing_freed_pages:

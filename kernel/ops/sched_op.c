@@ -8,6 +8,7 @@
 #include <tarn/pcpu.h>
 #include <tarn/softirq.h>
 #include <tarn/time.h>
+#include <x86/layout.h>
 #include <xen/sched.h>
 
 #define POLL_MAX_PORTS 128u
@@ -36,11 +37,26 @@ static long op_shutdown(u64 arg)
     return 0;
 }
 
-/* 1: one of the ports is pending. All are checked for being valid. */
+/* What the domain's end will be called, whenever that is and whoever brings it about. */
+static long op_shutdown_code(u64 arg)
+{
+    struct domain *d = current->domain;
+    struct sched_shutdown s;
+
+    if (copy_from_guest(&s, arg, sizeof(s))) {
+        return -EFAULT;
+    }
+    spin_lock(&d->lock);
+    if (d->shutdown_code == NO_SHUTDOWN_CODE) {
+        d->shutdown_code = (u8)s.reason;
+    }
+    spin_unlock(&d->lock);
+    return 0;
+}
+
+/* 1: one of the ports is pending; those behind it are not looked at. */
 static long any_pending(const struct domain *d, const struct sched_poll *p, u32 *last)
 {
-    long found = 0;
-
     for (u32 i = 0; i < p->nr_ports; i++) {
         u32 port;
 
@@ -52,9 +68,11 @@ static long any_pending(const struct domain *d, const struct sched_poll *p, u32 
             return -EINVAL;
         }
         *last = port;
-        found |= evtchn_is_pending(d, port);
+        if (evtchn_is_pending(d, port)) {
+            return 1;
+        }
     }
-    return found;
+    return 0;
 }
 
 static void poll_cancel(struct vcpu *v)
@@ -79,6 +97,9 @@ static long op_poll(u64 arg)
     }
     if (p.nr_ports > POLL_MAX_PORTS) {
         return -EINVAL;
+    }
+    if (!guest_range_ok((u64)p.ports.p, 1)) {
+        return -EFAULT; /* also if there are none */
     }
     atomic_fetch_or(&v->pause_flags, VPF_BLOCKED);
     evtchn_poll_begin(v, 0);
@@ -184,8 +205,7 @@ long do_sched_op(u64 cmd, u64 arg)
     case SCHEDOP_shutdown:
         return op_shutdown(arg);
     case SCHEDOP_shutdown_code:
-        domain_shutdown(current->domain, (u8)arg); /* the reason itself */
-        return 0;
+        return op_shutdown_code(arg);
     case SCHEDOP_watchdog:
         return op_watchdog(arg);
     case SCHEDOP_remote_shutdown:

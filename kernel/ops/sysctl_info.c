@@ -43,7 +43,7 @@ static void physinfo(struct xen_sysctl_physinfo *p)
         .nr_nodes = numa->nr_nodes,
         .max_node_id = numa->nr_nodes - 1,
         .cpu_khz = (u32)(time_base.tsc_hz / 1000),
-        .capabilities = XEN_SYSCTL_PHYSCAP_pv,
+        .capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1,
         .total_pages = ram_pages(),
         .free_pages = heap_free_frames(),
         .max_mfn = nr_frames - 1,

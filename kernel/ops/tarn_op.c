@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The hypercall that Xen does not have (public/tarn.h): names of domains and pools, options of
- * pools, where a vcpu may run, weights and caps, and allocations that fail on purpose. */
+ * pools, where a vcpu may run, weights and caps, ports, and allocations that fail on purpose. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -145,6 +145,24 @@ static long domain_shares(u64 cmd, u64 arg)
     return rc == 0 && copy_to_guest(arg, &s, sizeof(s)) ? -EFAULT : rc;
 }
 
+static long port(u64 arg)
+{
+    struct tarn_port p;
+    struct domain *d;
+    bool found;
+
+    if (copy_from_guest(&p, arg, sizeof(p))) {
+        return -EFAULT;
+    }
+    d = domain_get_by_id(p.domid);
+    if (!d) {
+        return -ESRCH;
+    }
+    found = evtchn_look(d, &p);
+    domain_put(d);
+    return !found ? -ENOENT : copy_to_guest(arg, &p, sizeof(p)) ? -EFAULT : 0;
+}
+
 static long fail_allocation(u64 arg)
 {
     struct tarn_fail_allocation f;
@@ -176,6 +194,8 @@ long do_tarn_op(u64 cmd, u64 arg)
     case TARN_OP_get_domain_shares:
     case TARN_OP_set_domain_shares:
         return domain_shares(cmd, arg);
+    case TARN_OP_get_port:
+        return port(arg);
     case TARN_OP_fail_allocation:
         return fail_allocation(arg);
     default:

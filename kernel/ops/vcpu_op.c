@@ -59,6 +59,25 @@ static long op_runstate_area(struct vcpu *v, u64 arg)
     return 0;
 }
 
+/* Once is enough: the scale is the same for ever, see clock.c. */
+static long op_time_area(struct vcpu *v, u64 arg)
+{
+    struct vcpu_register_time_memory_area area;
+    u64 at;
+
+    if (copy_from_guest(&area, arg, sizeof(area))) {
+        return -EFAULT;
+    }
+    at = (u64)area.addr.h.p;
+    if (!guest_range_ok(at, sizeof(v->info->time))) {
+        return -EFAULT;
+    }
+    if (at) {
+        (void)!copy_to_guest(at, &v->info->time, sizeof(v->info->time));
+    }
+    return 0;
+}
+
 static long op_register_info(struct vcpu *v, u64 arg)
 {
     struct vcpu_register_vcpu_info r;
@@ -90,7 +109,8 @@ static long op_set_oneshot(struct vcpu *v, u64 arg)
     if (copy_from_guest(&t, arg, sizeof(t))) {
         return -EFAULT;
     }
-    vcpu_set_oneshot(v, (stime_t)MIN(t.timeout_abs_ns, (u64)STIME_MAX - 1));
+    /* Signed: what looks far away may be long ago. */
+    vcpu_set_oneshot(v, MIN((stime_t)t.timeout_abs_ns, STIME_MAX - 1));
     return 0;
 }
 
@@ -139,6 +159,10 @@ long do_vcpu_op(u64 cmd, u64 id, u64 arg)
         return op_runstate_area(v, arg);
     case VCPUOP_register_vcpu_info:
         return op_register_info(v, arg);
+    case VCPUOP_register_vcpu_time_memory_area:
+        return op_time_area(v, arg);
+    case VCPUOP_get_physid:
+        return -EINVAL; /* for vcpus tied to a CPU for good: there are none */
     case VCPUOP_set_periodic_timer:
         return op_set_periodic(v, arg);
     case VCPUOP_stop_periodic_timer:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: lib/spinlock.c kernel/ops/evtchn_op.c evtchn/port.c evtchn/twolevel.c evtchn/deliver.c
- * evtchn/virq.c */
+/* sources: lib/spinlock.c kernel/ops/evtchn_op.c kernel/ops/evtchn_fifo.c evtchn/port.c
+ * evtchn/twolevel.c evtchn/fifo.c evtchn/deliver.c evtchn/virq.c evtchn/look.c */
 /* tsan */
 /*
  * HYPERVISOR_event_channel_op as a guest sees it: every error, the bits after each operation,
@@ -24,7 +24,11 @@
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
 #include <tarn/page.h>
+#include <tarn/hypercall.h>
 #include <tarn/pcpu.h>
+#include <x86/frames.h>
+
+#include <public/tarn.h>
 
 enum { DOMS = 3, VCPUS = 4, THREADS = 5, STEPS = 8000 }; /* domain 0 is privileged */
 static struct domain doms[DOMS];
@@ -90,13 +94,94 @@ void *page_alloc(void)
         atomic_fetch_sub(&pages, 1);
         return NULL;
     }
-    return calloc(1, PAGE_SIZE);
+    return memset(aligned_alloc(PAGE_SIZE, PAGE_SIZE), 0, PAGE_SIZE);
+}
+
+void *pages_alloc(u32 order)
+{
+    if (atomic_fetch_add(&pages, 1) >= pages_allowed) {
+        atomic_fetch_sub(&pages, 1);
+        return NULL;
+    }
+    return memset(aligned_alloc(PAGE_SIZE, PAGE_SIZE << order), 0, PAGE_SIZE << order);
+}
+
+void pages_free(void *p, u32 order)
+{
+    (void)order;
+    page_free(p);
 }
 
 void page_free(void *page)
 {
     atomic_fetch_sub(&pages, 1);
     free(page);
+}
+
+/* Pages that guests give: of each domain some, with their references. */
+enum { GUEST_PAGES = 130 };
+static _Alignas(PAGE_SIZE) u8 guest_page[DOMS][GUEST_PAGES][PAGE_SIZE];
+static u32 guest_refs[DOMS][GUEST_PAGES];
+
+void mmu_lock(struct domain *d)
+{
+    spin_lock(&d->arch.mmu_lock);
+}
+
+void mmu_unlock(struct domain *d)
+{
+    spin_unlock(&d->arch.mmu_lock);
+}
+
+static u64 frame_of(u32 d, u32 n)
+{
+    return ((u64)guest_page[d][n] - DIRECT_VIRT) >> PAGE_SHIFT;
+}
+
+int frame_get_and_type(mfn_t mfn, u32 type, struct domain *d)
+{
+    u64 n = mfn.n - frame_of(d->domid, 0);
+
+    if (type != FT_WRITABLE || n >= GUEST_PAGES) {
+        return -EINVAL;
+    }
+    guest_refs[d->domid][n]++;
+    return 0;
+}
+
+/* A frame that virt_to_mfn made of an address that is in neither map of the hypervisor's. */
+void frame_put_and_type(mfn_t mfn, struct domain *d)
+{
+    u64 n = mfn.n - (((u64)guest_page[d->domid][0] - IMAGE_OFFSET) >> PAGE_SHIFT);
+
+    if (n >= GUEST_PAGES || guest_refs[d->domid][n]-- == 0) {
+        abort();
+    }
+}
+
+/* Hypercalls that give way go on at once. */
+static _Thread_local struct {
+    u32 every, calls; /* gives way at each so manieth question; 0: never */
+    bool again;
+    u32 times;
+    u64 a1, a2;
+} yielding;
+
+bool hypercall_should_yield(void)
+{
+    return yielding.every && ++yielding.calls % yielding.every == 0;
+}
+
+long hypercall_continue(u32 nr, u64 a1, u64 a2, u64 a3, u64 a4)
+{
+    if (nr != __HYPERVISOR_event_channel_op || a3 || a4) {
+        abort();
+    }
+    yielding.again = true;
+    yielding.times++;
+    yielding.a1 = a1;
+    yielding.a2 = a2;
+    return -ERESTART;
 }
 
 /* Guest memory: NULL can't be read, and `read_only` can't be written. */
@@ -140,7 +225,13 @@ static long on_pcpu(struct vcpu *v, u64 fn, u64 a1, u64 a2)
 
 static long op_as(u32 d, u64 cmd, void *arg)
 {
-    return on_pcpu(&vcpus[d][0], (u64)do_event_channel_op, cmd, (u64)arg);
+    long rc = on_pcpu(&vcpus[d][0], (u64)do_event_channel_op, cmd, (u64)arg);
+
+    while (yielding.again) {
+        yielding.again = false;
+        rc = on_pcpu(&vcpus[d][0], (u64)do_event_channel_op, yielding.a1, yielding.a2);
+    }
+    return rc;
 }
 
 static void domain_setup(u32 d)
@@ -167,6 +258,8 @@ static int setup(void **state)
     (void)state;
     pages_allowed = ~0u;
     read_only = false;
+    memset(&yielding, 0, sizeof(yielding));
+    memset(guest_page, 0, sizeof(guest_page));
     memset(kicks, 0, sizeof(kicks));
     memset(wakes, 0, sizeof(wakes));
     for (u32 d = 0; d < DOMS; d++) {
@@ -180,10 +273,14 @@ static int teardown(void **state)
 {
     (void)state;
     for (u32 d = 0; d < DOMS; d++) {
-        evtchn_domain_destroy(&doms[d]);
+        while (!evtchn_domain_destroy(&doms[d])) {
+        }
     }
     for (u32 d = 0; d < DOMS; d++) {
         assert_int_equal(doms[d].refcnt, 1);
+        for (u32 i = 0; i < GUEST_PAGES; i++) {
+            assert_int_equal(guest_refs[d][i], 0);
+        }
     }
     assert_int_equal(pages, 0);
     return 0;
@@ -265,6 +362,41 @@ static long status(u32 as, domid_t dom, long port, struct evtchn_status *st)
     return op_as(as, EVTCHNOP_status, st);
 }
 
+/* The control block of a vcpu is at 512 in its page; pages of words come after these. */
+static long init_control(u32 as, u32 vcpu)
+{
+    struct evtchn_init_control op = { .control_gfn = frame_of(as, vcpu),
+                                      .offset = 512,
+                                      .vcpu = vcpu };
+    long rc = op_as(as, EVTCHNOP_init_control, &op);
+
+    return rc ? rc : op.link_bits == 17 ? 0 : 1;
+}
+
+static struct evtchn_fifo_control_block *control_of(u32 d, u32 vcpu)
+{
+    return (struct evtchn_fifo_control_block *)&guest_page[d][vcpu][512];
+}
+
+static long expand_array(u32 as, u32 n)
+{
+    struct evtchn_expand_array op = { .array_gfn = frame_of(as, VCPUS + n) };
+
+    return op_as(as, EVTCHNOP_expand_array, &op);
+}
+
+static event_word_t *word_of(u32 d, long port)
+{
+    return (event_word_t *)guest_page[d][VCPUS] + port;
+}
+
+static long set_priority(u32 as, long port, u32 priority)
+{
+    struct evtchn_set_priority op = { .port = (u32)port, .priority = priority };
+
+    return op_as(as, EVTCHNOP_set_priority, &op);
+}
+
 static void expect_status(u32 d, long port, u32 want)
 {
     struct evtchn_status st;
@@ -313,15 +445,12 @@ static void test_bad_calls(void **state)
 
 static void test_not_offered(void **state)
 {
-    struct evtchn_init_control init = { .vcpu = 0 };
-    struct evtchn_expand_array expand = { .array_gfn = 1 };
-    struct evtchn_set_priority prio = { .port = 1, .priority = 3 };
     struct evtchn_bind_pirq pirq = { .pirq = 5 };
 
     (void)state;
-    assert_int_equal(op_as(1, EVTCHNOP_init_control, &init), -ENOSYS);
-    assert_int_equal(op_as(1, EVTCHNOP_expand_array, &expand), -EOPNOTSUPP);
-    assert_int_equal(op_as(1, EVTCHNOP_set_priority, &prio), -ENOSYS);
+    assert_int_equal(expand_array(1, 1), -EOPNOTSUPP);
+    assert_int_equal(set_priority(1, 1, 3), -ENOSYS);
+    assert_int_equal(set_priority(1, 64, 3), -EINVAL);
     assert_int_equal(op_as(1, EVTCHNOP_bind_pirq, &pirq), -EPERM);
     pirq.pirq = 1u << 20;
     assert_int_equal(op_as(1, EVTCHNOP_bind_pirq, &pirq), -EINVAL);
@@ -371,7 +500,7 @@ static void test_out_of_ports(void **state)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    for (long want = 1; want <= 255; want++) {
+    for (long want = 1; want <= 63; want++) {
         assert_int_equal(bind_ipi(1, 0), want);
     }
     pages_allowed = pages;
@@ -471,7 +600,7 @@ static void test_send_errors(void **state)
     assert_int_equal(close_port(1, ipi), 0);
     assert_int_equal(send(1, ipi), -EINVAL);
     /* no port stays locked after an error */
-    for (u32 port = 0; port < 256; port++) {
+    for (u32 port = 0; port < 64; port++) {
         assert_int_equal(evtchn_at(&doms[1].evtchn, port)->lock, 0);
     }
 }
@@ -644,7 +773,7 @@ static void test_status(void **state)
     (void)state;
     expect_status(1, 0, EVTCHNSTAT_closed);
     expect_status(1, 9, EVTCHNSTAT_closed);
-    assert_int_equal(status(1, DOMID_SELF, 256, &st), -EINVAL);
+    assert_int_equal(status(1, DOMID_SELF, 64, &st), -EINVAL);
     assert_int_equal(status(1, DOMID_SELF, 0xffffffff, &st), -EINVAL);
     assert_int_equal(status(1, 77, 0, &st), -ESRCH);
     assert_int_equal(status(1, 2, 0, &st), -EPERM);
@@ -763,6 +892,382 @@ static void test_no_vcpu_info(void **state)
     assert_int_equal(kicks[1][2], 0);
 }
 
+/* ---- FIFO ---- */
+
+static void fifo_on(u32 d)
+{
+    assert_int_equal(init_control(d, 0), 0);
+    assert_int_equal(expand_array(d, 0), 0);
+}
+
+static void expect_word(u32 d, long port, u32 want)
+{
+    assert_int_equal(*word_of(d, port), want);
+}
+
+static void expect_counts(u32 d, long port, u64 coalesced, u64 masked, u64 delivered)
+{
+    struct tarn_port p = { .domid = (domid_t)d, .port = (u32)port };
+
+    assert_true(evtchn_look(&doms[d], &p));
+    assert_int_equal(p.port, port);
+    assert_int_equal(p.coalesced, coalesced);
+    assert_int_equal(p.masked, masked);
+    assert_int_equal(p.delivered, delivered);
+    assert_int_equal(p.sent, coalesced + masked + delivered);
+}
+
+static void test_init_control(void **state)
+{
+    struct evtchn_init_control op = { .control_gfn = frame_of(1, 9) };
+
+    (void)state;
+    op.vcpu = VCPUS;
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -ENOENT);
+    op.vcpu = 1;
+    op.offset = PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) + 8;
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -EINVAL);
+    op.offset = ~0u & ~7u;
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -EINVAL);
+    op.offset = 4;
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -EINVAL);
+    op.offset = 0;
+    op.control_gfn = frame_of(2, 9); /* another's */
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -EINVAL);
+    op.control_gfn = frame_of(1, 9);
+    pages_allowed = pages;
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -ENOMEM);
+    pages_allowed = ~0u;
+    assert_int_equal(guest_refs[1][9], 0);
+    assert_int_equal(set_priority(1, 1, 3), -ENOSYS); /* two-level still */
+    op.offset = PAGE_SIZE - sizeof(struct evtchn_fifo_control_block);
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), 0);
+    assert_int_equal(op.link_bits, 17);
+    assert_int_equal(guest_refs[1][9], 1);
+    assert_int_equal(op_as(1, EVTCHNOP_init_control, &op), -EINVAL); /* once a vcpu */
+    assert_int_equal(guest_refs[1][9], 1);
+    assert_int_equal(init_control(1, 0), 0);
+    /* the block is the vcpu's even if the answer can't be written */
+    read_only = true;
+    assert_int_equal(init_control(1, 2), -EFAULT);
+    read_only = false;
+    assert_int_equal(init_control(1, 2), -EINVAL);
+    assert_int_equal(set_priority(1, 1, 3), -EACCES);
+    assert_int_equal(bind_ipi(1, 0), 1);
+    assert_int_equal(set_priority(1, 1, 3), 0);
+    assert_int_equal(set_priority(1, 1, 16), -EINVAL);
+    assert_int_equal(set_priority(1, 64, 1), -EINVAL);
+}
+
+static void test_expand_array(void **state)
+{
+    struct evtchn_expand_array op = { .array_gfn = frame_of(2, 9) };
+
+    (void)state;
+    assert_int_equal(init_control(1, 0), 0);
+    assert_int_equal(op_as(1, EVTCHNOP_expand_array, &op), -EINVAL);
+    for (u32 i = 0; i < 128; i++) { /* the last two once more */
+        assert_int_equal(expand_array(1, MIN(i, 125u)), 0);
+    }
+    assert_int_equal(expand_array(1, 0), -ENOSPC);
+    assert_int_equal(op_as(1, EVTCHNOP_expand_array, &op), -ENOSPC);
+    assert_int_equal(guest_refs[1][VCPUS + 125], 3);
+}
+
+/* From a domain that has two-level to one that has FIFO, and back. */
+static void test_fifo_send(void **state)
+{
+    long p1, p2;
+
+    (void)state;
+    fifo_on(2);
+    channel(&p1, &p2);
+    assert_int_equal(p2, 1);
+    expect_word(2, 1, FIFO_PENDING | FIFO_LINKED); /* at once, for the one who binds */
+    assert_int_equal(control_of(2, 0)->ready, 1u << 7);
+    assert_int_equal(control_of(2, 0)->head[7], 1);
+    assert_int_equal(shared[2].vcpu_info[0].evtchn_upcall_pending, 1);
+    assert_int_equal(shared[2].vcpu_info[0].evtchn_pending_sel, 0);
+    assert_int_equal(kicks[2][0], 1);
+    assert_int_equal(send(1, p1), 0);
+    expect_counts(2, p2, 1, 0, 1);
+    *word_of(2, 1) = FIFO_MASKED;
+    assert_int_equal(send(1, p1), 0);
+    expect_word(2, 1, FIFO_PENDING | FIFO_MASKED);
+    expect_counts(2, p2, 1, 1, 1);
+    control_of(2, 0)->ready = 0;
+    shared[2].vcpu_info[0].evtchn_upcall_pending = 0;
+    assert_int_equal(unmask(2, p2), 0);
+    expect_word(2, 1, FIFO_PENDING | FIFO_LINKED);
+    assert_int_equal(kicks[2][0], 2);
+    /* the other way is two-level */
+    expect_bits(1, 0, p1, 0, 0, 0, 0);
+    assert_int_equal(send(2, p2), 0);
+    expect_bits(1, 0, p1, 1, 0, 1, 1);
+    expect_counts(1, p1, 0, 0, 1);
+    /* closed: no event, but a place in the queue, so the number is given to nobody */
+    assert_int_equal(close_port(2, p2), 0);
+    expect_word(2, 1, FIFO_LINKED);
+    expect_counts(1, p1, 0, 0, 1);
+    assert_int_equal(bind_ipi(2, 0), 2);
+    *word_of(2, 1) = 0;
+    assert_int_equal(bind_interdomain(2, 1, (u32)p1), 1);
+    expect_counts(1, p1, 0, 0, 1);
+    expect_counts(2, 1, 0, 0, 1);
+    assert_int_equal(unmask(2, 5), 0);
+    assert_int_equal(unmask(2, 0), 0);
+    *word_of(2, 5) = FIFO_MASKED;
+    assert_int_equal(unmask(2, 5), 0); /* free: nothing happens */
+    expect_word(2, 5, FIFO_MASKED);
+    assert_int_equal(unmask(2, 5000), -EINVAL);
+}
+
+static void test_fifo_virq_and_vcpus(void **state)
+{
+    long timer, ipi, console;
+
+    (void)state;
+    fifo_on(0);
+    assert_int_equal(init_control(0, 3), 0);
+    timer = bind_virq(0, VIRQ_TIMER, 3);
+    ipi = bind_ipi(0, 1);
+    assert_int_equal(set_priority(0, timer, 2), 0);
+    vcpu_send_virq(&vcpus[0][3], VIRQ_TIMER);
+    assert_int_equal(control_of(0, 3)->ready, 1u << 2);
+    assert_int_equal(kicks[0][3], 1);
+    expect_counts(0, timer, 0, 0, 1);
+    /* vcpu 1 has no control block: the event stays pending */
+    assert_int_equal(send(0, ipi), 0);
+    expect_word(0, ipi, FIFO_PENDING);
+    assert_int_equal(kicks[0][1], 0);
+    assert_int_equal(init_control(0, 1), 0);
+    assert_int_equal(send(0, ipi), 0);
+    expect_word(0, ipi, FIFO_PENDING | FIFO_LINKED);
+    assert_int_equal(kicks[0][1], 1);
+    expect_counts(0, ipi, 1, 0, 1);
+    /* moved */
+    console = bind_virq(0, VIRQ_CONSOLE, 0);
+    assert_int_equal(bind_vcpu(0, console, 3), 0);
+    domain_send_virq(&doms[0], VIRQ_CONSOLE);
+    assert_int_equal(control_of(0, 3)->ready, 1u << 2 | 1u << 7);
+    assert_int_equal(control_of(0, 3)->head[7], console);
+    assert_int_equal(kicks[0][3], 1); /* an upcall was pending */
+    vcpus[0][3].info = NULL;
+    *word_of(0, console) = 0;
+    control_of(0, 3)->ready = 0;
+    domain_send_virq(&doms[0], VIRQ_CONSOLE);
+    assert_int_equal(control_of(0, 3)->ready, 1u << 7);
+    assert_int_equal(kicks[0][3], 1);
+}
+
+/* What was pending when the domain changed comes with the words. */
+static void test_fifo_carries_over(void **state)
+{
+    long p1, p2, ipi, quiet;
+
+    (void)state;
+    channel(&p1, &p2); /* p2 is pending */
+    ipi = bind_ipi(2, 1);
+    quiet = bind_ipi(2, 1);
+    assert_int_equal(send(2, ipi), 0);
+    bits_clear(1);
+    assert_int_equal(init_control(2, 0), 0);
+    assert_int_equal(init_control(2, 1), 0);
+    assert_int_equal(control_of(2, 0)->ready, 0);
+    assert_true(evtchn_is_pending(&doms[2], (u32)ipi));
+    assert_false(evtchn_is_pending(&doms[2], (u32)quiet));
+    expect_counts(2, ipi, 0, 0, 1);
+    assert_int_equal(send(1, p1), 0);
+    expect_counts(2, p2, 1, 0, 1);
+    shared[2].vcpu_info[0].evtchn_upcall_pending = 0;
+    shared[2].vcpu_info[1].evtchn_upcall_pending = 0;
+    assert_int_equal(expand_array(2, 0), 0);
+    expect_word(2, p2, FIFO_PENDING | FIFO_LINKED);
+    expect_word(2, ipi, FIFO_PENDING | FIFO_LINKED);
+    expect_word(2, quiet, 0);
+    assert_int_equal(control_of(2, 0)->head[7], p2);
+    assert_int_equal(control_of(2, 1)->head[7], ipi);
+    assert_int_equal(shared[2].vcpu_info[0].evtchn_upcall_pending, 1);
+    assert_int_equal(shared[2].vcpu_info[1].evtchn_upcall_pending, 1);
+}
+
+static void test_fifo_poll(void **state)
+{
+    long a;
+
+    (void)state;
+    fifo_on(1);
+    a = bind_ipi(1, 0);
+    *word_of(1, a) = FIFO_MASKED;
+    poll_start(1, (u32)a);
+    poll_start(2, (u32)a + 1);
+    assert_false(evtchn_is_pending(&doms[1], (u32)a));
+    assert_int_equal(send(1, a), 0);
+    assert_true(evtchn_is_pending(&doms[1], (u32)a));
+    assert_int_equal(wakes[1][1], 1);
+    assert_int_equal(wakes[1][2], 0);
+    assert_int_equal(close_port(1, a), 0);
+    assert_false(evtchn_is_pending(&doms[1], (u32)a));
+    evtchn_poll_end(&vcpus[1][2]);
+}
+
+/* All ports there are; reset, in steps, leads back to two-level; and once more. */
+static void test_fifo_all_ports(void **state)
+{
+    long p1, p2;
+
+    (void)state;
+    for (u32 turn = 0; turn < 2; turn++) {
+        assert_int_equal(init_control(1, 0), 0);
+        for (u32 i = 0; i < 128; i++) {
+            assert_int_equal(expand_array(1, MIN(i, 125u)), 0);
+        }
+        channel(&p1, &p2);
+        for (long want = 2; want < 131072; want++) {
+            assert_int_equal(bind_ipi(1, 0), want);
+        }
+        assert_int_equal(bind_ipi(1, 0), -ENOSPC);
+        assert_int_equal(send(1, 131071), 0);
+        assert_int_equal(((event_word_t *)guest_page[1][VCPUS + 125])[1023],
+                         FIFO_PENDING | FIFO_LINKED);
+        yielding.every = 100;
+        assert_int_equal(reset(1, DOMID_SELF), 0);
+        assert_true(yielding.times > 500);
+        memset(&yielding, 0, sizeof(yielding));
+        for (u32 i = 0; i < GUEST_PAGES; i++) {
+            assert_int_equal(guest_refs[1][i], 0);
+        }
+        memset(guest_page, 0, sizeof(guest_page));
+        expect_status(2, p2, EVTCHNSTAT_unbound);
+        assert_int_equal(close_port(2, p2), 0);
+        assert_int_equal(unmask(1, 4096), -EINVAL);
+        assert_int_equal(send(1, 4096), -EINVAL);
+        assert_int_equal(set_priority(1, 1, 1), -ENOSYS);
+        assert_int_equal(expand_array(1, 0), -EOPNOTSUPP);
+        bits_clear(1);
+        assert_int_equal(bind_ipi(1, 0), 1);
+        assert_int_equal(send(1, 1), 0);
+        expect_bits(1, 0, 1, 1, 0, 1, 1);
+        assert_int_equal(close_port(1, 1), 0);
+    }
+}
+
+/* Memory that is not there is the caller's answer, also for the big table. */
+static void test_fifo_out_of_memory(void **state)
+{
+    (void)state;
+    fifo_on(1);
+    for (long want = 1; want < 4096; want++) {
+        assert_int_equal(bind_ipi(1, 0), want);
+    }
+    pages_allowed = pages;
+    assert_int_equal(bind_ipi(1, 0), -ENOMEM);
+    pages_allowed = pages + 1; /* the table alone */
+    assert_int_equal(bind_ipi(1, 0), -ENOMEM);
+    assert_int_equal(send(1, 4096), -EINVAL);
+    assert_int_equal(send(1, 4095), 0);
+    pages_allowed = ~0u;
+    assert_int_equal(bind_ipi(1, 0), 4096);
+    assert_int_equal(send(1, 4096), 0); /* no word yet */
+    assert_true(evtchn_is_pending(&doms[1], 4096));
+    expect_counts(1, 4096, 0, 1, 0);
+}
+
+/* Others bind while a reset gives way: they keep what they have, and FIFO. */
+static void test_reset_interrupted(void **state)
+{
+    struct evtchn_reset op = { .dom = DOMID_SELF };
+    long rc;
+
+    (void)state;
+    fifo_on(1);
+    for (long want = 1; want <= 500; want++) {
+        assert_int_equal(bind_ipi(1, 0), want);
+    }
+    yielding.every = 1;
+    rc = on_pcpu(&vcpus[1][0], (u64)do_event_channel_op, EVTCHNOP_reset, (u64)&op);
+    assert_true(rc && yielding.again);
+    yielding.again = false;
+    assert_int_equal(reset(1, DOMID_SELF), -EBUSY);
+    assert_int_equal(bind_ipi(1, 0), 1);
+    yielding.every = 0;
+    assert_int_equal(op_as(1, yielding.a1, &op), -EAGAIN);
+    expect_status(1, 1, EVTCHNSTAT_ipi);
+    expect_status(1, 500, EVTCHNSTAT_closed);
+    assert_int_equal(set_priority(1, 1, 1), 0);
+    assert_int_equal(reset(1, DOMID_SELF), 0);
+    assert_int_equal(set_priority(1, 1, 1), -ENOSYS);
+    /* the rest of a reset that nobody has begun is a whole one */
+    assert_int_equal(bind_ipi(1, 0), 1);
+    assert_int_equal(op_as(1, EVTCHNOP_reset | 7UL << 32, &op), 0);
+    expect_status(1, 1, EVTCHNSTAT_closed);
+}
+
+static void test_fifo_destroy(void **state)
+{
+    u32 steps = 0;
+
+    (void)state;
+    fifo_on(1);
+    assert_int_equal(init_control(1, 3), 0);
+    for (long want = 1; want <= 5000; want++) {
+        assert_int_equal(bind_ipi(1, 0), want);
+    }
+    yielding.every = 50;
+    while (!evtchn_domain_destroy(&doms[1])) {
+        steps++;
+    }
+    assert_true(steps > 10);
+    assert_int_equal(guest_refs[1][0], 0);
+    assert_int_equal(guest_refs[1][VCPUS], 0);
+    assert_int_equal(init_control(1, 0), -EINVAL);
+    assert_int_equal(expand_array(1, 0), -EOPNOTSUPP);
+}
+
+static void test_look(void **state)
+{
+    struct tarn_port p = { .domid = 1 };
+    long p1, p2;
+
+    (void)state;
+    assert_false(evtchn_look(&doms[1], &p));
+    channel(&p1, &p2);
+    assert_int_equal(bind_virq(1, VIRQ_DEBUG, 2), 2);
+    assert_int_equal(alloc_unbound(1, DOMID_SELF, 77), 3);
+    set_bit(2, shared[1].evtchn_mask);
+    vcpu_send_virq(&vcpus[1][2], VIRQ_DEBUG);
+    assert_true(evtchn_look(&doms[1], &p));
+    assert_int_equal(p.port, 1);
+    assert_int_equal(p.status, EVTCHNSTAT_interdomain);
+    assert_int_equal(p.remote_domid, 2);
+    assert_int_equal(p.remote_port, p2);
+    assert_int_equal(p.flags, 0);
+    assert_int_equal(p.priority, 7);
+    p.port++;
+    assert_true(evtchn_look(&doms[1], &p));
+    assert_int_equal(p.port, 2);
+    assert_int_equal(p.status, EVTCHNSTAT_virq);
+    assert_int_equal(p.virq, VIRQ_DEBUG);
+    assert_int_equal(p.vcpu, 2);
+    assert_int_equal(p.flags, TARN_PORT_pending | TARN_PORT_masked);
+    assert_int_equal(p.masked, 1);
+    p.port++;
+    assert_true(evtchn_look(&doms[1], &p));
+    assert_int_equal(p.status, EVTCHNSTAT_unbound);
+    assert_int_equal(p.remote_domid, 77);
+    p.port++;
+    assert_false(evtchn_look(&doms[1], &p));
+    p = (struct tarn_port){ .port = ~0u };
+    assert_false(evtchn_look(&doms[1], &p));
+    /* FIFO */
+    fifo_on(1);
+    assert_int_equal(send(1, bind_ipi(1, 0)), 0);
+    p = (struct tarn_port){ .port = 4 };
+    assert_true(evtchn_look(&doms[1], &p));
+    assert_int_equal(p.flags, TARN_PORT_fifo | TARN_PORT_pending | TARN_PORT_linked);
+    assert_int_equal(p.delivered, 1);
+}
+
 /* Threads. Failures are counted: cmocka's assertions belong to the main thread. */
 static u32 failures, polls_left;
 
@@ -837,6 +1342,28 @@ struct worker {
 };
 static u32 done_ops[8];
 
+/* In and out of FIFO, between all else. */
+static long fifo_op(const struct worker *w, u32 *seed, u32 port, struct evtchn_status *st)
+{
+    struct tarn_port p = { .port = port };
+
+    switch ((u32)rand_r(seed) % 8) {
+    case 0:
+        return init_control(w->dom, w->id % VCPUS);
+    case 1:
+        return expand_array(w->dom, (u32)rand_r(seed) % 100);
+    case 2:
+        return set_priority(w->dom, port, (u32)rand_r(seed) % 17);
+    case 3:
+        return reset(w->dom, DOMID_SELF);
+    case 4:
+        (void)evtchn_is_pending(&doms[w->dom], port % 12);
+        return !evtchn_look(&doms[w->dom], &p);
+    default:
+        return status(w->dom, DOMID_SELF, port, st);
+    }
+}
+
 static long random_op(const struct worker *w, u32 *seed)
 {
     u32 op = (u32)rand_r(seed) % 16, port = (u32)rand_r(seed) % 12, other = 3 - w->dom;
@@ -861,7 +1388,7 @@ static long random_op(const struct worker *w, u32 *seed)
     case 8:
         return unmask(w->dom, port);
     case 9:
-        return status(w->dom, DOMID_SELF, port, &st);
+        return fifo_op(w, seed, port, &st);
     case 10:
     case 11:
         return close_port(w->dom, port);
@@ -968,6 +1495,17 @@ int main(void)
         T(test_destroy),
         T(test_poll),
         T(test_no_vcpu_info),
+        T(test_init_control),
+        T(test_expand_array),
+        T(test_fifo_send),
+        T(test_fifo_virq_and_vcpus),
+        T(test_fifo_carries_over),
+        T(test_fifo_poll),
+        T(test_fifo_all_ports),
+        T(test_fifo_out_of_memory),
+        T(test_reset_interrupted),
+        T(test_fifo_destroy),
+        T(test_look),
         T(test_poll_race),
         T(test_everything_at_once),
     };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: evtchn/port.c */
+/* sources: evtchn/port.c evtchn/fifo.c */
 /*
  * The state machine of ports: every error, growth and limits, and a long random walk of two domains
  * that is compared with a naive model after each step.
@@ -39,10 +39,20 @@ static void init(u32 max_port)
     }
 }
 
+static void *page(size_t size)
+{
+    void *p = aligned_alloc(PAGE_SIZE, size);
+
+    return memset(p, 0, size);
+}
+
 static void grow(struct evtchn_domain *e)
 {
     if (evtchn_ports_full(e)) {
-        evtchn_ports_add_bucket(e, calloc(EVTCHN_PER_BUCKET, sizeof(struct evtchn)));
+        if (evtchn_ports_need_table(e)) {
+            evtchn_ports_set_table(e, page(EVTCHN_BUCKETS * sizeof(struct evtchn_bucket)));
+        }
+        evtchn_ports_add_bucket(e, page(PAGE_SIZE));
     }
 }
 
@@ -59,8 +69,11 @@ static int teardown(void **state)
 {
     (void)state;
     for (u32 d = 0; d < 2; d++) {
-        for (u32 b = 0; b < EVTCHN_BUCKETS; b++) {
-            free(table[d].bucket[b]);
+        for (u32 b = 0; b < table[d].nr_made / EVTCHN_PER_BUCKET; b++) {
+            free(table[d].bucket[b].port);
+        }
+        if (table[d].bucket != table[d].small) {
+            free(table[d].bucket);
         }
     }
     return 0;
@@ -125,13 +138,216 @@ static void test_all_ports(void **state)
     }
 }
 
+/* FIFO: its words, for as many ports as a test needs. */
+static struct evtchn_fifo fifo;
+static event_word_t words[FIFO_WORDS_PER_PAGE];
+
+static void fifo_on(struct evtchn_domain *e)
+{
+    memset(&fifo, 0, sizeof(fifo));
+    memset(words, 0, sizeof(words));
+    fifo_add_page(&fifo, words);
+    evtchn_ports_set_fifo(e, &fifo);
+}
+
+static void close_ports(struct evtchn_domain *e)
+{
+    for (u32 port = 1; (port = evtchn_port_next(e, port)) < EVTCHN_PORTS; port++) {
+        assert_int_equal(evtchn_port_close(e, port), 0);
+    }
+    assert_int_equal(e->nr_used, 0);
+}
+
+/* As many as there can be; then the domain goes back to two-level and FIFO again. */
+static void test_all_fifo_ports(void **state)
+{
+    struct evtchn_domain *e = &table[0];
+    u32 port;
+
+    (void)state;
+    e->max_port = EVTCHN_PORTS - 1;
+    for (u32 turn = 0; turn < 2; turn++) {
+        fifo_on(e);
+        for (u32 want = 1; want < EVTCHN_PORTS; want++) {
+            grow(e);
+            assert_int_equal(evtchn_port_ipi(e, 0, &port), 0);
+            assert_int_equal(port, want);
+        }
+        assert_int_equal(e->nr_used, 131071);
+        assert_false(evtchn_ports_full(e));
+        assert_int_equal(evtchn_port_ipi(e, 0, &port), -ENOSPC);
+        assert_null(evtchn_from_port(e, EVTCHN_PORTS));
+        /* the lowest free one is found, wherever it is */
+        for (u32 i = EVTCHN_PORTS - 1; i; i /= 3) {
+            assert_int_equal(evtchn_port_close(e, i), 0);
+            assert_int_equal(evtchn_port_ipi(e, 0, &port), 0);
+            assert_int_equal(port, i);
+        }
+        close_ports(e);
+        evtchn_ports_set_fifo(e, NULL);
+        assert_int_equal(e->nr_ports, EVTCHN_2L_PORTS);
+        assert_null(evtchn_from_port(e, EVTCHN_2L_PORTS));
+        for (u32 want = 1; want < EVTCHN_2L_PORTS; want++) {
+            assert_int_equal(evtchn_port_ipi(e, 0, &port), 0);
+            assert_int_equal(port, want);
+        }
+        assert_false(evtchn_ports_full(e));
+        assert_int_equal(evtchn_port_ipi(e, 0, &port), -ENOSPC);
+        close_ports(e);
+    }
+}
+
+/* The limit holds under FIFO too, also in the bigger table. */
+static void test_fifo_limit(void **state)
+{
+    struct evtchn_domain *e = &table[0];
+    u32 port;
+
+    (void)state;
+    e->max_port = 5000;
+    fifo_on(e);
+    for (u32 want = 1; want <= 5000; want++) {
+        grow(e);
+        assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+        assert_int_equal(port, want);
+    }
+    assert_false(evtchn_ports_full(e));
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), -ENOSPC);
+}
+
+/* A port that was closed but stands in a queue is passed over, unless there are very many. */
+static void test_linked_ports(void **state)
+{
+    struct evtchn_domain *e = &table[0];
+    u32 port;
+
+    (void)state;
+    fifo_on(e);
+    words[1] = words[3] = FIFO_LINKED;
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+    assert_int_equal(port, 2);
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+    assert_int_equal(port, 4);
+    words[1] = 0;
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+    assert_int_equal(port, 1);
+    for (u32 i = 0; i < 64; i++) {
+        words[i] |= FIFO_LINKED;
+    }
+    assert_true(evtchn_ports_full(e)); /* another bucket has better ones */
+    grow(e);
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+    assert_int_equal(port, 64);
+    for (u32 i = 64; i < 128; i++) {
+        words[i] |= FIFO_LINKED;
+    }
+    assert_false(evtchn_ports_full(e));
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+    assert_int_equal(port, 3);
+    /* none at all, and no more buckets */
+    e->max_port = 127;
+    memset(words, 0xff, sizeof(words));
+    while (evtchn_port_unbound(e, 7, &port) == 0) {
+    }
+    assert_true(e->nr_used < 127); /* the last of them */
+    words[100] = 0;
+    if (evtchn_at(e, 100)->state == ECS_FREE) {
+        assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+        assert_int_equal(port, 100);
+    }
+    close_ports(e);
+    evtchn_ports_set_fifo(e, NULL);
+}
+
+static void test_priority(void **state)
+{
+    struct evtchn_domain *e = &table[0];
+    u32 port;
+
+    (void)state;
+    assert_int_equal(evtchn_port_unbound(e, 7, &port), 0);
+    assert_int_equal(evtchn_port_set_priority(e, 500, 3), -EINVAL);
+    assert_int_equal(evtchn_port_set_priority(e, port, 3), -ENOSYS);
+    fifo_on(e);
+    assert_int_equal(evtchn_at(e, port)->fifo.priority, EVTCHN_FIFO_PRIORITY_DEFAULT);
+    assert_int_equal(evtchn_port_set_priority(e, 500, 3), -EINVAL);
+    assert_int_equal(evtchn_port_set_priority(e, 0, 3), -EACCES);
+    assert_int_equal(evtchn_port_set_priority(e, port + 1, 16), -EACCES);
+    assert_int_equal(evtchn_port_set_priority(e, port, 16), -EINVAL);
+    assert_int_equal(evtchn_port_set_priority(e, port, ~0u), -EINVAL);
+    assert_int_equal(evtchn_port_set_priority(e, port, 15), 0);
+    assert_int_equal(evtchn_port_set_priority(e, port, 0), 0);
+    assert_int_equal(evtchn_at(e, port)->fifo.priority, 0);
+    /* whoever gets the port next begins anew */
+    assert_int_equal(evtchn_port_close(e, port), 0);
+    assert_int_equal(evtchn_port_ipi(e, 0, &port), 0);
+    assert_int_equal(evtchn_at(e, port)->fifo.priority, EVTCHN_FIFO_PRIORITY_DEFAULT);
+    close_ports(e);
+    evtchn_ports_set_fifo(e, NULL);
+}
+
+/* The sender's end counts; whoever that is, nothing is lost or mixed up. */
+static void test_counters(void **state)
+{
+    struct evtchn *near, *far;
+    u32 port, rport;
+
+    (void)state;
+    assert_int_equal(evtchn_port_unbound(&table[1], 1, &rport), 0);
+    far = evtchn_at(&table[1], rport);
+    assert_int_equal(evtchn_port_connect(&end[0], &end[1], rport, &port), 0);
+    near = evtchn_at(&table[0], port);
+    near->count[EVTCHN_MASKED] = 5; /* came to rport */
+    far->count[EVTCHN_DELIVERED] = 9;
+    evtchn_port_disconnect(&end[0], port, &end[1]);
+    assert_int_equal(far->count[EVTCHN_MASKED], 5); /* still did */
+    assert_int_equal(far->count[EVTCHN_DELIVERED], 0);
+    assert_int_equal(evtchn_port_connect(&end[0], &end[1], rport, &port), 0);
+    near = evtchn_at(&table[0], port);
+    assert_int_equal(near->count[EVTCHN_MASKED], 5);
+    assert_int_equal(far->count[EVTCHN_MASKED], 0);
+    near->count[EVTCHN_COALESCED] = 2;
+    far->count[EVTCHN_COALESCED] = 1;
+    /* the other end goes: what came to `port` comes home */
+    evtchn_port_disconnect(&end[1], rport, &end[0]);
+    assert_int_equal(near->count[EVTCHN_COALESCED], 1);
+    assert_int_equal(evtchn_port_close(&table[0], port), 0);
+    assert_int_equal(evtchn_port_ipi(&table[0], 0, &port), 0);
+    assert_int_equal(near->count[EVTCHN_COALESCED], 0);
+}
+
+static void test_next(void **state)
+{
+    struct evtchn_domain *e = &table[0];
+    u32 port;
+
+    (void)state;
+    assert_int_equal(evtchn_port_next(e, 0), EVTCHN_PORTS);
+    for (u32 i = 0; i < 200; i++) {
+        grow(e);
+        assert_int_equal(evtchn_port_ipi(e, 0, &port), 0);
+    }
+    for (u32 i = 2; i <= 200; i++) {
+        if (i != 63 && i != 128) {
+            assert_int_equal(evtchn_port_close(e, i), 0);
+        }
+    }
+    assert_int_equal(evtchn_port_next(e, 0), 1);
+    assert_int_equal(evtchn_port_next(e, 1), 1);
+    assert_int_equal(evtchn_port_next(e, 2), 63);
+    assert_int_equal(evtchn_port_next(e, 64), 128);
+    assert_int_equal(evtchn_port_next(e, 129), EVTCHN_PORTS);
+    assert_int_equal(evtchn_port_next(e, 256), EVTCHN_PORTS);
+    assert_int_equal(evtchn_port_next(e, ~0u), EVTCHN_PORTS);
+}
+
 static void test_limit(void **state)
 {
     u32 port;
 
     teardown(state);
     init(1u << 20); /* more than there can be */
-    assert_int_equal(table[0].max_port, EVTCHN_2L_PORTS - 1);
+    assert_int_equal(table[0].max_port, EVTCHN_PORTS - 1);
     init(3);
     assert_true(evtchn_ports_full(&table[0]));
     assert_int_equal(evtchn_port_unbound(&table[0], 7, &port), -ENOSPC); /* no bucket yet */
@@ -265,8 +481,8 @@ static void test_status(void **state)
 
     (void)state;
     expect_status(0, 0, EVTCHNSTAT_closed, 0);
-    expect_status(0, 255, EVTCHNSTAT_closed, 0);
-    assert_int_equal(status_of(0, 256, &st, &remote), -EINVAL);
+    expect_status(0, 63, EVTCHNSTAT_closed, 0);
+    assert_int_equal(status_of(0, 64, &st, &remote), -EINVAL);
     assert_int_equal(status_of(0, ~0u, &st, &remote), -EINVAL);
     evtchn_port_virq(&table[0], VIRQ_CONSOLE, 0, &port);
     assert_int_equal(status_of(0, port, &st, &remote), 0);
@@ -442,7 +658,7 @@ static void test_random(void **state)
             compare_port(1, p);
         }
     }
-    assert_int_equal(table[0].nr_ports, 512);
+    assert_int_equal(table[0].nr_ports, 320);
     assert_true(times_full > 100); /* the walk went where it should */
 }
 
@@ -451,6 +667,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     static const struct CMUnitTest tests[] = {
         T(test_lowest_first),       T(test_all_ports),     T(test_limit),
+        T(test_all_fifo_ports),     T(test_fifo_limit),    T(test_linked_ports),
+        T(test_priority),           T(test_counters),      T(test_next),
         T(test_connect_errors),     T(test_connect_close), T(test_loopback),
         T(test_close_errors),       T(test_bind_vcpu),     T(test_status),
         T(test_disconnect_asserts), T(test_random),

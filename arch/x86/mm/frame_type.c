@@ -270,15 +270,33 @@ static void flush_former_use(struct frame *f, u32 old_type, const struct domain 
     }
 }
 
+static bool is_checked_type(u32 type)
+{
+    return is_table_type(type) || (type & FT_MASK) == FT_DESC;
+}
+
+/* A frame that was a table may be written only when nobody walks it any more, also by others that
+ * come while it is waited for that. */
+static u32 wait_for_flush(const struct frame *f)
+{
+    u32 type;
+
+    while (((type = atomic_load(&f->type)) & (FT_MASK | FT_VALIDATED)) == FT_WRITABLE &&
+           (type & FT_COUNT)) {
+        arch_spin_service();
+    }
+    return type;
+}
+
 int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
 {
     struct frame *f = mfn_to_frame(mfn);
-    u32 old = atomic_load(&f->type), next;
+    u32 old = wait_for_flush(f), next;
     int rc = 0;
 
-    do {
+    for (;;) {
         if ((old & FT_COUNT) == 0) {
-            next = type | 1 | (is_table_type(type) || type == FT_DESC ? 0 : FT_VALIDATED);
+            next = type | 1 | (is_checked_type(type) || is_checked_type(old) ? 0 : FT_VALIDATED);
         } else if ((old & FT_MASK) != type) {
             return -EBUSY;
         } else if (!(old & FT_VALIDATED) || (old & FT_COUNT) == FT_COUNT) {
@@ -286,12 +304,13 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
         } else {
             next = old + 1;
         }
-    } while (!atomic_cmpxchg(&f->type, &old, next));
+        if (likely(atomic_cmpxchg(&f->type, &old, next))) {
+            break;
+        }
+        old = wait_for_flush(f);
+    }
 
     if (next & FT_VALIDATED) {
-        if ((old & FT_COUNT) == 0 && (is_table_type(old) || (old & FT_MASK) == FT_DESC)) {
-            flush_former_use(f, old, d);
-        }
         return 0;
     }
     if ((old & FT_MASK) != type) {
@@ -299,7 +318,7 @@ int frame_get_type(mfn_t mfn, u32 type, struct domain *d)
     }
     if (is_table_type(type)) {
         rc = validate_table(mfn, table_level(&(struct frame){ .type = type | FT_VALIDATED }), d);
-    } else {
+    } else if (type == FT_DESC) {
         rc = descriptors_validate(mfn_to_virt(mfn));
     }
     if (rc) {
@@ -437,6 +456,42 @@ int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct doma
     }
     entry_put(entry_write(p, e, preserve_ad), level, d);
     return 0;
+}
+
+/* Mostly it was mapped writable before. */
+static int get_writable(mfn_t mfn, struct domain *owner)
+{
+    u32 *type = &mfn_to_frame(mfn)->type, old = atomic_load(type);
+    bool writable = (old & (FT_MASK | FT_VALIDATED)) == (FT_WRITABLE | FT_VALIDATED);
+
+    return likely(writable && (old & FT_COUNT) != FT_COUNT && atomic_cmpxchg(type, &old, old + 1))
+               ? 0
+               : frame_get_type(mfn, FT_WRITABLE, owner);
+}
+
+int l1e_map_held(u64 *p, u64 e, const struct domain *d, struct domain *owner)
+{
+    mfn_t mfn = paddr_to_mfn(e & PTE_ADDR);
+    u32 *ref = &mfn_to_frame(mfn)->ref, old = atomic_load(ref);
+    u32 foreign = d == owner ? 0 : FRAME_FOREIGN;
+
+    if ((old & FRAME_REF_MASK) > FRAME_REF_MASK / 2 || ((e & PTE_W) && get_writable(mfn, owner))) {
+        return -EINVAL;
+    }
+    while (!atomic_cmpxchg(ref, &old, (old + 1) | foreign)) {
+    }
+    l1e_put(atomic_xchg(p, l1e_adjust(e)), d);
+    return 0;
+}
+
+void l1e_unmap(u64 *p, const struct domain *d)
+{
+    l1e_put(atomic_xchg(p, 0UL), d);
+}
+
+void l1e_move(u64 *from, u64 *to, const struct domain *d)
+{
+    l1e_put(atomic_xchg(to, atomic_xchg(from, 0UL)), d);
 }
 
 void mmu_lock(struct domain *d)

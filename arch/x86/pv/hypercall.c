@@ -40,6 +40,7 @@ hypercall_any *const hypercall_table[NR_HYPERCALLS] = {
     [__HYPERVISOR_vm_assist] = HC(vm_assist),
     [__HYPERVISOR_update_va_mapping_otherdomain] = HC(update_va_mapping_otherdomain),
     [__HYPERVISOR_iret] = HC(iret),
+    [__HYPERVISOR_grant_table_op] = HC(grant_table_op),
     [__HYPERVISOR_vcpu_op] = HC(vcpu_op),
     [__HYPERVISOR_set_segment_base] = HC(set_segment_base),
     [__HYPERVISOR_mmuext_op] = HC(mmuext_op),

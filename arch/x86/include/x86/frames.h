@@ -134,3 +134,11 @@ void frame_release(struct frame *f);    /* domain_frames.c; the last reference w
  * dirty bits of a racing CPU. */
 int table_set_entry(mfn_t table, u32 index, u64 e, struct domain *d, struct domain *owner,
                     bool preserve_ad);
+/*
+ * Of tables of level 1, for grants; d's mmu_lock is held. The frame that is mapped is the owner's,
+ * and the caller has a reference: only the type may be in the way. What one entry holds, counts and
+ * all, may move to another.
+ */
+int l1e_map_held(u64 *p, u64 e, const struct domain *d, struct domain *owner);
+void l1e_unmap(u64 *p, const struct domain *d);
+void l1e_move(u64 *from, u64 *to, const struct domain *d);
