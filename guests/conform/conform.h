@@ -32,6 +32,19 @@ static inline void page_fill(volatile char *page, unsigned long value)
 
 void result(const char *name, long value);
 void result_hex(const char *name, unsigned long value);
+void resultf(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * remote.c - a domain that never runs, for cases that need a second one: REMOTE, with 2 vcpus. It
+ * is paused, as it is made.
+ */
+#define REMOTE 42
+long remote_create(uint32_t max_port);
+/* What can be asked without arguments: pause, unpause, ... */
+long remote_domctl(uint32_t cmd);
+long remote_destroy(void);
+/* Machine frame of a page that it is given; 0: none. */
+unsigned long remote_page(unsigned long pfn);
 
 void check_version(void);
 void check_sched(void);
@@ -47,5 +60,11 @@ void check_misc(void);
 void check_domctl(void);
 void check_domctl_vcpu(domid_t domid);
 void check_sysctl(void);
+void check_platform_op(void);
+void check_memory_exchange(void);
 void check_trace(void);
 void check_pools(void);
+void check_events(void);
+void check_fifo(void);
+void check_fifo_full(void);
+void check_grants(void);

@@ -3,7 +3,7 @@
  * evtchn.c - event_channel_op: every operation with its errors, and the bits
  * that each way of raising an event leaves behind. Upcalls stay masked.
  */
-#include "conform.h"
+#include "port.h"
 
 static evtchn_port_t ipi;
 
@@ -12,80 +12,47 @@ static uint64_t bit_of(evtchn_port_t port)
     return 1UL << (port % 64);
 }
 
-/* All bits of the port and of this vcpu to what the case wants. */
-static void bits_set(evtchn_port_t port, bool pending, bool masked)
-{
-    volatile struct vcpu_info *info = vcpu_infos[0];
-
-    event_clear(port);
-    __atomic_fetch_and(&shared->evtchn_mask[port / 64], ~bit_of(port), __ATOMIC_SEQ_CST);
-    info->evtchn_pending_sel = 0;
-    info->evtchn_upcall_pending = 0;
-    if (pending) {
-        __atomic_fetch_or(&shared->evtchn_pending[port / 64], bit_of(port), __ATOMIC_SEQ_CST);
-    }
-    if (masked) {
-        event_mask(port);
-    }
-}
-
-static void bits_print(const char *name, evtchn_port_t port)
-{
-    volatile struct vcpu_info *info = vcpu_infos[0];
-
-    printf("E|%s|%d %d %d %d\n", name, event_pending(port),
-           !!(shared->evtchn_mask[port / 64] & bit_of(port)),
-           !!(info->evtchn_pending_sel & (1UL << (port / 64))), info->evtchn_upcall_pending);
-}
-
-static long unmask(evtchn_port_t port)
-{
-    struct evtchn_unmask op = { .port = port };
-
-    return event_op(EVTCHNOP_unmask, &op);
-}
-
 static void check_bits(void)
 {
     volatile struct vcpu_info *info = vcpu_infos[0];
 
     ipi = (evtchn_port_t)event_bind_ipi(0);
-    bits_set(ipi, false, false);
-    bits_print("evtchn.bits.idle", ipi);
+    port_bits_set(ipi, false, false);
+    port_bits("evtchn.bits.idle", ipi);
     result("evtchn.send.unmasked", event_send(ipi));
-    bits_print("evtchn.bits.send_unmasked", ipi);
+    port_bits("evtchn.bits.send_unmasked", ipi);
     info->evtchn_pending_sel = 0;
     info->evtchn_upcall_pending = 0;
     result("evtchn.send.pending", event_send(ipi));
-    bits_print("evtchn.bits.send_pending", ipi);
+    port_bits("evtchn.bits.send_pending", ipi);
 
-    bits_set(ipi, false, true);
+    port_bits_set(ipi, false, true);
     result("evtchn.send.masked", event_send(ipi));
-    bits_print("evtchn.bits.send_masked", ipi);
+    port_bits("evtchn.bits.send_masked", ipi);
     __atomic_fetch_and(&shared->evtchn_mask[ipi / 64], ~bit_of(ipi), __ATOMIC_SEQ_CST);
-    bits_print("evtchn.bits.unmask_in_memory", ipi);
+    port_bits("evtchn.bits.unmask_in_memory", ipi);
     event_send(ipi);
-    bits_print("evtchn.bits.send_after_lost_edge", ipi);
+    port_bits("evtchn.bits.send_after_lost_edge", ipi);
 
     /* The selector set already: the upcall is not raised again. */
-    bits_set(ipi, false, false);
+    port_bits_set(ipi, false, false);
     info->evtchn_pending_sel = 1UL << (ipi / 64);
     event_send(ipi);
-    bits_print("evtchn.bits.send_sel_set", ipi);
+    port_bits("evtchn.bits.send_sel_set", ipi);
 
-    bits_set(ipi, true, true);
-    result("evtchn.unmask.pending", unmask(ipi));
-    bits_print("evtchn.bits.unmask_pending", ipi);
-    bits_set(ipi, true, false);
-    result("evtchn.unmask.unmasked", unmask(ipi));
-    bits_print("evtchn.bits.unmask_unmasked_pending", ipi);
-    bits_set(ipi, false, true);
-    result("evtchn.unmask.idle", unmask(ipi));
-    bits_print("evtchn.bits.unmask_idle", ipi);
-    bits_set(ipi, false, false);
-    result("evtchn.unmask.port_0", unmask(0));
-    result("evtchn.unmask.closed", unmask(3000));
-    result("evtchn.unmask.out_of_range", unmask(0x7fffffff));
+    port_bits_set(ipi, true, true);
+    result("evtchn.unmask.pending", port_unmask(ipi));
+    port_bits("evtchn.bits.unmask_pending", ipi);
+    port_bits_set(ipi, true, false);
+    result("evtchn.unmask.unmasked", port_unmask(ipi));
+    port_bits("evtchn.bits.unmask_unmasked_pending", ipi);
+    port_bits_set(ipi, false, true);
+    result("evtchn.unmask.idle", port_unmask(ipi));
+    port_bits("evtchn.bits.unmask_idle", ipi);
+    port_bits_set(ipi, false, false);
+    result("evtchn.unmask.port_0", port_unmask(0));
+    result("evtchn.unmask.closed", port_unmask(3000));
+    result("evtchn.unmask.out_of_range", port_unmask(0x7fffffff));
 }
 
 static volatile unsigned int upcalls;
@@ -101,10 +68,10 @@ static void on_event(evtchn_port_t port)
 /* Delivery is withheld while the upcall mask is set, and comes with the next exit. */
 static void check_upcall(void)
 {
-    bits_set(ipi, false, false);
+    port_bits_set(ipi, false, false);
     event_handle(ipi, 0, on_event);
     event_send(ipi);
-    bits_print("evtchn.bits.upcall_withheld", ipi);
+    port_bits("evtchn.bits.upcall_withheld", ipi);
     result("evtchn.upcall.withheld", upcalls);
     vcpu_infos[0]->evtchn_upcall_mask = 0;
     xen_version(XENVER_version, NULL);
@@ -116,76 +83,49 @@ static void check_upcall(void)
     event_handle(ipi, 0, NULL);
 }
 
-static long alloc(domid_t dom, domid_t remote)
-{
-    struct evtchn_alloc_unbound op = { .dom = dom, .remote_dom = remote };
-    long rc = event_op(EVTCHNOP_alloc_unbound, &op);
-
-    return rc ? rc : (long)op.port;
-}
-
-static void status(const char *name, domid_t dom, evtchn_port_t port)
-{
-    struct evtchn_status op = { .dom = dom, .port = port, .status = 99, .vcpu = 99 };
-    long rc = event_op(EVTCHNOP_status, &op);
-
-    if (rc) {
-        result(name, rc);
-    } else {
-        printf("T|%s|status %u vcpu %u\n", name, op.status, op.vcpu);
-    }
-}
-
-static long reset(domid_t dom)
-{
-    struct evtchn_reset op = { .dom = dom };
-
-    return event_op(EVTCHNOP_reset, &op);
-}
-
 static void check_interdomain(void)
 {
-    long far = alloc(DOMID_SELF, DOMID_SELF), near;
+    long far = port_alloc(DOMID_SELF, DOMID_SELF), near;
 
     result("evtchn.alloc.first", far);
-    status("evtchn.status.unbound", DOMID_SELF, (evtchn_port_t)far);
+    port_status("evtchn.status.unbound", DOMID_SELF, (evtchn_port_t)far);
     result("evtchn.send.unbound", event_send((evtchn_port_t)far));
-    bits_print("evtchn.bits.send_unbound", (evtchn_port_t)far);
+    port_bits("evtchn.bits.send_unbound", (evtchn_port_t)far);
     result("evtchn.bind_interdomain.port_0", event_bind_interdomain(DOMID_SELF, 0));
     result("evtchn.bind_interdomain.closed", event_bind_interdomain(DOMID_SELF, 50));
     result("evtchn.bind_interdomain.out_of_range", event_bind_interdomain(DOMID_SELF, 0x7fffffff));
     result("evtchn.bind_interdomain.no_domain", event_bind_interdomain(99, 1));
     near = event_bind_interdomain(DOMID_SELF, (evtchn_port_t)far);
     result("evtchn.bind_interdomain", near);
-    bits_print("evtchn.bits.bind_interdomain_near", (evtchn_port_t)near);
-    bits_print("evtchn.bits.bind_interdomain_far", (evtchn_port_t)far);
+    port_bits("evtchn.bits.bind_interdomain_near", (evtchn_port_t)near);
+    port_bits("evtchn.bits.bind_interdomain_far", (evtchn_port_t)far);
     result("evtchn.bind_interdomain.again", event_bind_interdomain(DOMID_SELF, (evtchn_port_t)far));
-    status("evtchn.status.interdomain", DOMID_SELF, (evtchn_port_t)near);
-    bits_set((evtchn_port_t)near, false, false);
-    bits_set((evtchn_port_t)far, false, false);
+    port_status("evtchn.status.interdomain", DOMID_SELF, (evtchn_port_t)near);
+    port_bits_set((evtchn_port_t)near, false, false);
+    port_bits_set((evtchn_port_t)far, false, false);
     result("evtchn.send.interdomain", event_send((evtchn_port_t)near));
-    bits_print("evtchn.bits.send_interdomain_near", (evtchn_port_t)near);
-    bits_print("evtchn.bits.send_interdomain_far", (evtchn_port_t)far);
+    port_bits("evtchn.bits.send_interdomain_near", (evtchn_port_t)near);
+    port_bits("evtchn.bits.send_interdomain_far", (evtchn_port_t)far);
 
     result("evtchn.bind_vcpu", event_bind_vcpu((evtchn_port_t)far, 1));
-    status("evtchn.status.moved", DOMID_SELF, (evtchn_port_t)far);
-    bits_set((evtchn_port_t)far, false, false);
+    port_status("evtchn.status.moved", DOMID_SELF, (evtchn_port_t)far);
+    port_bits_set((evtchn_port_t)far, false, false);
     event_send((evtchn_port_t)near);
-    bits_print("evtchn.bits.send_to_vcpu_1", (evtchn_port_t)far);
+    port_bits("evtchn.bits.send_to_vcpu_1", (evtchn_port_t)far);
     result("evtchn.bind_vcpu.sel_of_1", (long)vcpu_infos[1]->evtchn_pending_sel);
     result("evtchn.bind_vcpu.upcall_of_1", vcpu_infos[1]->evtchn_upcall_pending);
     vcpu_infos[1]->evtchn_pending_sel = 0;
     vcpu_infos[1]->evtchn_upcall_pending = 0;
 
     result("evtchn.close.near", event_close((evtchn_port_t)near));
-    status("evtchn.status.after_peer_close", DOMID_SELF, (evtchn_port_t)far);
-    status("evtchn.status.closed", DOMID_SELF, (evtchn_port_t)near);
+    port_status("evtchn.status.after_peer_close", DOMID_SELF, (evtchn_port_t)far);
+    port_status("evtchn.status.closed", DOMID_SELF, (evtchn_port_t)near);
     near = event_bind_interdomain(DOMID_SELF, (evtchn_port_t)far);
     result("evtchn.bind_interdomain.after_peer_close", near);
     event_close((evtchn_port_t)near);
     event_send((evtchn_port_t)far);
     result("evtchn.close.far", event_close((evtchn_port_t)far));
-    bits_print("evtchn.bits.closed", (evtchn_port_t)far);
+    port_bits("evtchn.bits.closed", (evtchn_port_t)far);
     result("evtchn.close.again", event_close((evtchn_port_t)far));
 }
 
@@ -198,7 +138,7 @@ static void check_virq(void)
     result("evtchn.bind_virq.24", event_bind_virq(24, 0));
     result("evtchn.bind_virq.no_vcpu", event_bind_virq(VIRQ_DEBUG, 500));
     result("evtchn.bind_virq.global_vcpu_1", event_bind_virq(VIRQ_DOM_EXC, 1));
-    status("evtchn.status.virq", DOMID_SELF, (evtchn_port_t)timer);
+    port_status("evtchn.status.virq", DOMID_SELF, (evtchn_port_t)timer);
     result("evtchn.send.virq", event_send((evtchn_port_t)timer));
     result("evtchn.bind_vcpu.virq", event_bind_vcpu((evtchn_port_t)timer, 0));
     result("evtchn.close.virq", event_close((evtchn_port_t)timer));
@@ -221,19 +161,19 @@ static void check_errors(void)
     struct evtchn_set_priority priority = { .port = ipi, .priority = 7 };
     struct evtchn_expand_array array = { .array_gfn = 0 };
 
-    result("evtchn.alloc.no_domain", alloc(99, 0));
-    result("evtchn.alloc.no_remote", alloc(DOMID_SELF, 99) > 0);
-    result("evtchn.alloc.invalid", alloc(DOMID_INVALID, 0));
+    result("evtchn.alloc.no_domain", port_alloc(99, 0));
+    result("evtchn.alloc.no_remote", port_alloc(DOMID_SELF, 99) > 0);
+    result("evtchn.alloc.invalid", port_alloc(DOMID_INVALID, 0));
     result("evtchn.bind_ipi.vcpu_1", event_bind_ipi(1) > 0);
     result("evtchn.bind_ipi.no_vcpu", event_bind_ipi(500));
     result("evtchn.bind_vcpu.ipi", event_bind_vcpu(ipi, 0));
     result("evtchn.bind_vcpu.no_vcpu", event_bind_vcpu(ipi, 500));
     result("evtchn.bind_vcpu.port_0", event_bind_vcpu(0, 0));
     result("evtchn.bind_vcpu.closed", event_bind_vcpu(50, 0));
-    status("evtchn.status.ipi", DOMID_SELF, ipi);
-    status("evtchn.status.port_0", DOMID_SELF, 0);
-    status("evtchn.status.out_of_range", DOMID_SELF, 0x7fffffff);
-    status("evtchn.status.no_domain", 99, 1);
+    port_status("evtchn.status.ipi", DOMID_SELF, ipi);
+    port_status("evtchn.status.port_0", DOMID_SELF, 0);
+    port_status("evtchn.status.out_of_range", DOMID_SELF, 0x7fffffff);
+    port_status("evtchn.status.no_domain", 99, 1);
     result("evtchn.send.port_0", event_send(0));
     result("evtchn.send.closed", event_send(50));
     result("evtchn.send.far_closed", event_send(3000));
@@ -271,20 +211,29 @@ static void check_full(void)
 {
     long port, last = 0, n = 0;
 
-    result("evtchn.reset.self", reset(DOMID_SELF));
-    result("evtchn.reset.no_domain", reset(99));
-    while (n < 5000 && (port = alloc(DOMID_SELF, DOMID_SELF)) > 0) {
+    result("evtchn.reset.self", port_reset(DOMID_SELF));
+    result("evtchn.reset.no_domain", port_reset(99));
+    while (n < 5000 && (port = port_alloc(DOMID_SELF, DOMID_SELF)) > 0) {
         last = port;
         n++;
     }
     result("evtchn.full.ports", n);
     result("evtchn.full.last", last);
-    result("evtchn.full.alloc", alloc(DOMID_SELF, DOMID_SELF));
+    result("evtchn.full.alloc", port_alloc(DOMID_SELF, DOMID_SELF));
     result("evtchn.full.bind_ipi", event_bind_ipi(0));
     result("evtchn.full.close_one", event_close(77));
-    result("evtchn.full.reuse", alloc(DOMID_SELF, DOMID_SELF));
-    result("evtchn.full.reset", reset(DOMID_SELF));
-    port = alloc(DOMID_SELF, DOMID_SELF);
+    result("evtchn.full.reuse", port_alloc(DOMID_SELF, DOMID_SELF));
+    result("evtchn.full.reset", port_reset(DOMID_SELF));
+    for (port = 1; port < 6; port++) {
+        port_alloc(DOMID_SELF, DOMID_SELF);
+    }
+    event_close(4);
+    event_close(2);
+    result("evtchn.full.lowest", port_alloc(DOMID_SELF, DOMID_SELF));
+    result("evtchn.full.then", event_bind_ipi(1));
+    result("evtchn.full.next", event_bind_virq(VIRQ_DEBUG, 0));
+    port_reset(DOMID_SELF);
+    port = port_alloc(DOMID_SELF, DOMID_SELF);
     result("evtchn.full.first_again", port);
     event_close((evtchn_port_t)port);
 }

@@ -60,6 +60,18 @@ static bool soon(volatile unsigned int *count, unsigned int n)
     return *count >= n;
 }
 
+/* Of vcpu 1, once it has come to that state, or after two seconds. */
+static int state_soon(int wanted)
+{
+    struct vcpu_runstate_info info = { .state = -1 };
+
+    for (unsigned int i = 0; i < 2000 && info.state != wanted; i++) {
+        clock_sleep(MS);
+        vcpu_runstate(1, &info);
+    }
+    return info.state;
+}
+
 static void check_wake(void)
 {
     uint64_t start = clock_now();
@@ -82,12 +94,9 @@ static void check_wake(void)
 
 static void check_sleeper(void)
 {
-    struct vcpu_runstate_info info = { .state = -1 };
-
     result("pair.sleeper.start", vcpu_start(1, sleeper));
     clock_sleep(20 * MS);
-    vcpu_runstate(1, &info);
-    result("pair.sleeper.state", info.state);
+    result("pair.sleeper.state", state_soon(RUNSTATE_blocked));
     result("pair.sleeper.is_up", vcpu_is_up(1));
     event_send(to_1);
     result("pair.sleeper.woken", soon(&seen_1, 1));
@@ -102,8 +111,6 @@ static void check_sleeper(void)
 
 static void check_down(void)
 {
-    struct vcpu_runstate_info info = { .state = -1 };
-
     seen_1 = 0;
     quit = false;
     result("pair.spinner.start", vcpu_start(1, spinner));
@@ -114,9 +121,7 @@ static void check_down(void)
     result("pair.spinner.upcall", soon(&seen_1, 1));
     result("pair.spinner.down", vcpu_op(VCPUOP_down, 1, NULL));
     result("pair.spinner.is_up", vcpu_is_up(1));
-    clock_sleep(5 * MS);
-    vcpu_runstate(1, &info);
-    result("pair.spinner.state", info.state);
+    result("pair.spinner.state", state_soon(RUNSTATE_offline));
     event_send(to_1);
     clock_sleep(5 * MS);
     result("pair.spinner.event_while_down", seen_1);

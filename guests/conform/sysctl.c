@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sysctl.c - what a control domain asks about the machine: HYPERVISOR_sysctl,
- * HYPERVISOR_platform_op, and the exchange of memory. Only what does not depend on time or on
- * how much memory there is.
+ * sysctl.c - what a control domain asks about the machine: HYPERVISOR_sysctl. Only what does not
+ * depend on time or on how much memory there is.
  */
 #include "conform.h"
 
-#include <xen/platform.h>
 #include <xen/sysctl.h>
 
 #define NR_CPUS_ASKED 64U
@@ -457,180 +455,6 @@ static void check_scheduler(void)
 
 /* ---- platform_op ---- */
 
-static struct xen_platform_op pf;
-
-static long platform(uint32_t cmd)
-{
-    pf.cmd = cmd;
-    pf.interface_version = XENPF_INTERFACE_VERSION;
-    return hypercall2(__HYPERVISOR_platform_op, ARG(&pf), 0);
-}
-
-static void check_platform(void)
-{
-    result("platform.bad", hypercall2(__HYPERVISOR_platform_op, ARG(BAD_POINTER), 0));
-    memset(&pf, 0, sizeof(pf));
-    result("platform.version", hypercall2(__HYPERVISOR_platform_op, ARG(&pf), 0));
-    result("platform.unknown.0", platform(0));
-    result("platform.unknown.99", platform(99));
-    pf.u.settime64.mbz = 1;
-    result("platform.settime64.mbz", platform(XENPF_settime64));
-    memset(&pf, 0, sizeof(pf));
-    pf.u.firmware_info.type = 77;
-    result("platform.firmware.unknown", platform(XENPF_firmware_info));
-    pf.u.firmware_info.type = XEN_FW_DISK_INFO;
-    pf.u.firmware_info.index = 99;
-    result("platform.firmware.disk", platform(XENPF_firmware_info));
-    pf.u.firmware_info.type = XEN_FW_DISK_MBR_SIGNATURE;
-    result("platform.firmware.mbr", platform(XENPF_firmware_info));
-    pf.u.firmware_info.type = XEN_FW_EFI_INFO;
-    result("platform.firmware.efi", platform(XENPF_firmware_info));
-    pf.u.firmware_info.type = XEN_FW_VBEDDC_INFO;
-    pf.u.firmware_info.index = 9;
-    result("platform.firmware.ddc_9", platform(XENPF_firmware_info));
-    pf.u.firmware_info.type = XEN_FW_KBD_SHIFT_FLAGS;
-    result("platform.firmware.keyboard_9", platform(XENPF_firmware_info));
-    pf.u.firmware_info.index = 0;
-    result("platform.firmware.keyboard", platform(XENPF_firmware_info));
-    memset(&pf, 0, sizeof(pf));
-    result("platform.efi_call", platform(XENPF_efi_runtime_call));
-    pf.u.enter_acpi_sleep.sleep_state = 0;
-    result("platform.sleep.0", platform(XENPF_enter_acpi_sleep));
-    pf.u.enter_acpi_sleep.sleep_state = 9;
-    result("platform.sleep.9", platform(XENPF_enter_acpi_sleep));
-    pf.u.enter_acpi_sleep.sleep_state = 3;
-    pf.u.enter_acpi_sleep.flags = 4;
-    result("platform.sleep.flags", platform(XENPF_enter_acpi_sleep));
-    memset(&pf, 0, sizeof(pf));
-    result("platform.change_freq", platform(XENPF_change_freq));
-}
-
-static void check_platform_cpus(void)
-{
-    static uint64_t idle[2] = { 7, 7 };
-    static uint8_t map[8] = { 0xff };
-    static const uint32_t cpus[] = { 0, 1, 99 };
-
-    for (unsigned int i = 0; i < 3; i++) {
-        memset(&pf, 0, sizeof(pf));
-        pf.u.pcpu_info.xen_cpuid = cpus[i];
-        result(numbered("platform.cpuinfo", cpus[i]), platform(XENPF_get_cpuinfo));
-        result(numbered("platform.cpuinfo.max", cpus[i]), pf.u.pcpu_info.max_present);
-        result(numbered("platform.cpuinfo.flags", cpus[i]), pf.u.pcpu_info.flags);
-        result(numbered("platform.cpuinfo.apic", cpus[i]), (int)pf.u.pcpu_info.apic_id);
-        result(numbered("platform.cpuinfo.acpi", cpus[i]), (int)pf.u.pcpu_info.acpi_id);
-        memset(&pf, 0, sizeof(pf));
-        pf.u.pcpu_version.xen_cpuid = cpus[i];
-        result(numbered("platform.version", cpus[i]), platform(XENPF_get_cpu_version));
-        result(numbered("platform.version.max", cpus[i]), pf.u.pcpu_version.max_present);
-        result(numbered("platform.version.vendor", cpus[i]), pf.u.pcpu_version.vendor_id[0]);
-        result(numbered("platform.version.family", cpus[i]), pf.u.pcpu_version.family);
-        result(numbered("platform.version.model", cpus[i]), pf.u.pcpu_version.model);
-        result(numbered("platform.version.stepping", cpus[i]), pf.u.pcpu_version.stepping);
-        memset(&pf, 0, sizeof(pf));
-        pf.u.cpu_ol.cpuid = cpus[i];
-        result(numbered("platform.online", cpus[i]), platform(XENPF_cpu_online));
-    }
-    memset(&pf, 0, sizeof(pf));
-    result("platform.offline.0", platform(XENPF_cpu_offline));
-    pf.u.cpu_ol.cpuid = 99;
-    result("platform.offline.99", platform(XENPF_cpu_offline));
-    memset(&pf, 0, sizeof(pf));
-    set_xen_guest_handle(pf.u.getidletime.cpumap_bitmap, map);
-    set_xen_guest_handle(pf.u.getidletime.idletime, idle);
-    pf.u.getidletime.cpumap_nr_cpus = 2;
-    result("platform.idle", platform(XENPF_getidletime));
-    result_hex("platform.idle.map", map[0]);
-    result("platform.idle.times", idle[0] > 7 && idle[1] > 7);
-    result("platform.idle.now", pf.u.getidletime.now > 0);
-    set_xen_guest_handle(pf.u.getidletime.idletime, BAD_POINTER);
-    result("platform.idle.bad", platform(XENPF_getidletime));
-}
-
-/* ---- memory ---- */
-
-static long exchange(unsigned int in_order, unsigned long ins, xen_pfn_t *in,
-                     unsigned int out_order, unsigned long outs, xen_pfn_t *out, unsigned long done)
-{
-    struct xen_memory_exchange x = {
-        .in = { .nr_extents = ins, .extent_order = in_order, .domid = DOMID_SELF },
-        .out = { .nr_extents = outs, .extent_order = out_order, .domid = DOMID_SELF },
-        .nr_exchanged = done,
-    };
-    long rc;
-
-    set_xen_guest_handle(x.in.extent_start, in);
-    set_xen_guest_handle(x.out.extent_start, out);
-    rc = memory_op(XENMEM_exchange, &x);
-    result("memory.exchange.done", (long)x.nr_exchanged);
-    return rc;
-}
-
-static volatile char block[4 * PAGE_SIZE] __attribute__((aligned(4 * 4096)));
-
-/* Four pages become one piece of four, as a driver does it that needs memory in one piece. */
-static void check_exchange(void)
-{
-    unsigned long pfn = virt_to_pfn(block);
-    xen_pfn_t in[4], out[4] = { pfn };
-    struct mmu_update m2p;
-    domid_t self = DOMID_SELF;
-    long pages = memory_op(XENMEM_current_reservation, &self), rc;
-
-    result("memory.exchange.unequal", exchange(0, 3, in, 2, 1, out, 0));
-    result("memory.exchange.done_4", exchange(0, 4, in, 2, 1, out, 4));
-    result("memory.exchange.done_5", exchange(0, 4, in, 2, 1, out, 5));
-    result("memory.exchange.bad_list", exchange(0, 4, BAD_POINTER, 2, 1, out, 0));
-    for (unsigned int i = 0; i < 4; i++) {
-        in[i] = pfn_to_mfn(pfn + i);
-    }
-    result("memory.exchange.mapped", exchange(0, 4, in, 2, 1, out, 0));
-    for (unsigned int i = 0; i < 4; i++) {
-        update_va_mapping(block + i * PAGE_SIZE, 0, UVMF_INVLPG);
-    }
-    in[1] = 0xfffffffffUL;
-    result("memory.exchange.no_frame", exchange(0, 4, in, 2, 1, out, 0));
-    in[1] = pfn_to_mfn(pfn + 1);
-    result("memory.exchange.order_30", exchange(0, 1UL << 30, in, 30, 1, out, 0));
-    result("memory.exchange", exchange(0, 4, in, 2, 1, out, 0));
-    result("memory.exchange.changed", out[0] != pfn);
-    result("memory.exchange.aligned", out[0] & 3);
-    result("memory.exchange.pages", memory_op(XENMEM_current_reservation, &self) - pages);
-    for (unsigned int i = 0; i < 4; i++) {
-        result(numbered("memory.exchange.m2p", i),
-               (long)(((unsigned long *)MACH2PHYS_VIRT_START)[out[0] + i] - pfn));
-        ((unsigned long *)start_info->mfn_list)[pfn + i] = out[0] + i;
-        rc = update_va_mapping(block + i * PAGE_SIZE, (out[0] + i) * PAGE_SIZE | 0x63, UVMF_INVLPG);
-        result(numbered("memory.exchange.map", i), rc);
-    }
-    m2p.ptr = out[0] * PAGE_SIZE | MMU_MACHPHYS_UPDATE;
-    m2p.val = pfn;
-    result("memory.exchange.m2p_set", mmu_update(&m2p, 1, NULL, DOMID_SELF));
-}
-
-static void check_claim(void)
-{
-    struct xen_memory_reservation r = { .nr_extents = 1, .domid = 0 };
-
-    result("memory.claim.less", memory_op(XENMEM_claim_pages, &r));
-    r.nr_extents = 0;
-    result("memory.claim.none", memory_op(XENMEM_claim_pages, &r));
-    r.extent_order = 1;
-    result("memory.claim.order", memory_op(XENMEM_claim_pages, &r));
-    r.extent_order = 0;
-    r.mem_flags = 1;
-    result("memory.claim.flags", memory_op(XENMEM_claim_pages, &r));
-    r.mem_flags = 0;
-    r.nr_extents = 1UL << 40;
-    result("memory.claim.much", memory_op(XENMEM_claim_pages, &r));
-    r.nr_extents = 0;
-    r.domid = 99;
-    result("memory.claim.no_domain", memory_op(XENMEM_claim_pages, &r));
-    result("memory.claim.bad", memory_op(XENMEM_claim_pages, BAD_POINTER));
-    result("memory.sharing_freed", memory_op(XENMEM_get_sharing_freed_pages, NULL));
-    result("memory.sharing_shared", memory_op(XENMEM_get_sharing_shared_pages, NULL));
-}
-
 void check_sysctl(void)
 {
     check_entry();
@@ -647,8 +471,4 @@ void check_sysctl(void)
     check_hotplug();
     check_pool_info();
     check_scheduler();
-    check_platform();
-    check_platform_cpus();
-    check_exchange();
-    check_claim();
 }
