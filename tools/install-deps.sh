@@ -35,8 +35,10 @@ need mtools mformat
 if [ "$what" = check ]; then
     need libcmocka-dev /usr/include/cmocka.h
     need clang-format clang-format
+    need spin spin
     need python3 /usr/bin/python3
     need python3-pytest /usr/lib/python3/dist-packages/pytest/__init__.py
+    need python3-pytest-xdist /usr/lib/python3/dist-packages/xdist/__init__.py
     need python3-pexpect /usr/lib/python3/dist-packages/pexpect/__init__.py
 fi
 [ -n "$missing" ] || exit 0

@@ -105,6 +105,24 @@ const char *attack_endless(void)
     return why;
 }
 
+/* What gets done while no interrupt should come: the most in 20 ms of several. The host may take
+ * the CPU away for all of one, but a storm of interrupts is in each. */
+static unsigned long most_turns(unsigned long enough)
+{
+    unsigned long most = 0;
+
+    for (unsigned int tries = 0; tries < 20 && most <= enough; tries++) {
+        uint64_t start = clock_now();
+        unsigned long turns = 0;
+
+        while (clock_now() - start < 20 * MS) {
+            turns++;
+        }
+        most = turns > most ? turns : most;
+    }
+    return most;
+}
+
 /* Deadlines that overflow where somebody adds to them. */
 const char *attack_timers(void)
 {
@@ -117,15 +135,12 @@ const char *attack_timers(void)
 
     for (unsigned int i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
         struct vcpu_set_singleshot_timer once = { .timeout_abs_ns = some[i] };
-        uint64_t start = clock_now();
-        unsigned long turns = 0;
+        unsigned long turns;
 
         timer_set(some[i]);
         vcpu_op(VCPUOP_set_singleshot_timer, 0, &once);
         timer_periodic(0, some[i]);
-        while (clock_now() - start < 20 * MS) {
-            turns++; /* a storm of interrupts would be seen here */
-        }
+        turns = most_turns(1000);
         printf("attack: timer at %lx: %s\n", some[i], turns > 1000 ? "quiet" : "STORM");
         poll.timeout = clock_now() + MS;
         timer_periodic(0, 0);

@@ -64,7 +64,7 @@ unsigned int some_domid(struct actor *a)
     return below(&a->dice, 32) ? FIRST_DOMID + some_slot(a) : strange[below(&a->dice, 7)];
 }
 
-static uint64_t mfn_of(struct actor *a, unsigned int slot)
+uint64_t mfn_of(struct actor *a, unsigned int slot)
 {
     switch (below(&a->dice, 64)) {
     case 0:
@@ -552,7 +552,8 @@ static void one_act(struct actor *a)
         act_ring,      act_pool,
         act_pool,      act_pool,
         act_realtime,  act_realtime,
-        act_pool,
+        act_pool,      act_grant_write,
+        act_grant_map, act_grant_map,
     };
 
     acts[below(&a->dice, sizeof(acts) / sizeof(acts[0]))](a);
@@ -674,12 +675,17 @@ const char *attack_control(void)
     take_all_ports();
     close_ports((evtchn_port_t)port);
     pools_begin(&actors[0]);
+    why = grant_wild_begin();
+    if (why) {
+        return why;
+    }
     before = free_pages();
     started = act_on_all();
     hypercall2(__HYPERVISOR_tarn_op, TARN_OP_fail_allocation, ARG(&fail));
     all_cpus_online();
+    why = grant_wild_end();
     destroy_all();
-    why = pools_run(&actors[0]);
+    why = why ? why : pools_run(&actors[0]);
     destroy_all();
     left = pools_end(&actors[0]);
     why = why ? why : left;

@@ -30,6 +30,16 @@ uint64_t *some_alias(struct actor *a);
 /* Builds the domain in that slot, and starts it. */
 bool build_domain(struct actor *a, unsigned int slot, uint32_t pool);
 
+/* A frame of the slot's domain, as far as we know; seldom, any other. */
+uint64_t mfn_of(struct actor *a, unsigned int slot);
+
+/* grant_wild.c */
+const char *grant_wild_begin(void);
+void act_grant_write(struct actor *a);
+void act_grant_map(struct actor *a);
+/* Nothing of theirs is mapped by a grant any more; what went wrong, or NULL. */
+const char *grant_wild_end(void);
+
 /* pools.c */
 uint32_t some_pool(struct actor *a);
 void act_pool(struct actor *a);

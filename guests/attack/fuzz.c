@@ -174,6 +174,18 @@ static void call_mmuext(struct dice *d)
     mmuext_op(op, 1, NULL, below(d, 8) ? DOMID_SELF : (unsigned int)some_number(d));
 }
 
+/* Not of ours at large: what lies there would be written. */
+static uint64_t event_page(struct dice *d)
+{
+    unsigned long mfn = some_mfn(d), pfn;
+
+    if (below(d, 4) || mfn > 0x20000) {
+        return virt_to_mfn(pages[below(d, NR_PAGES)]);
+    }
+    pfn = machine_to_phys_mapping[mfn];
+    return pfn < start_info->nr_pages && pfn_to_mfn(pfn) == mfn ? 0 : mfn;
+}
+
 /* Ports up to 3 may be somebody's timer; closing the others is the point. */
 static void call_event(struct dice *d)
 {
@@ -189,6 +201,9 @@ static void call_event(struct dice *d)
     }
     if (cmd == EVTCHNOP_alloc_unbound || cmd == EVTCHNOP_status) {
         *(domid_t *)d->memory = DOMID_SELF;
+    }
+    if (cmd == EVTCHNOP_init_control || cmd == EVTCHNOP_expand_array) {
+        d->memory[0] = event_page(d);
     }
     event_op(cmd, d->memory);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * attack - a hostile guest. attack=NAME picks one attack of the table below, "all" (the default)
- * is all but the fuzzer. Each line of an attack says what was refused, and with which errno, or
+ * is all but the last of it. Each line of an attack says what was refused, and with which errno, or
  * what was survived; the last line is "attack: ok" if the hypervisor gave way nowhere.
  *   seed=N count=N    the fuzzer's (attack=fuzz), of all vcpus together
  *   rounds=N          how often the races are run
@@ -25,14 +25,16 @@ static const struct {
     { "teardown", attack_teardown },   { "base_race", attack_base_race },
     { "type_race", attack_type_race }, { "info_race", attack_info_race },
     { "strings", attack_strings },     { "privileged", attack_privileged },
+    { "grants", attack_grants },       { "fifo", attack_fifo },
     { "fuzz", attack_fuzz },           { "store", attack_store },
     { "hoard", attack_hoard },         { "rings", attack_rings },
     { "control", attack_control },     { "trace", attack_trace },
-    { "starve", attack_starve },
+    { "starve", attack_starve },       { "lender", attack_lender },
+    { "borrower", attack_borrower },
 };
 
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
-#define NR_ALONE 7U /* the last of them are not among "all" */
+#define NR_ALONE 11U /* the last of them are not among "all" */
 
 void refused(const char *what, long rc)
 {

@@ -9,7 +9,8 @@
 #define VICTIM_VIRT 0xffffffff80000000UL
 #define DATA 0x400UL /* within the page of code */
 #define NR_CALLS 32U
-#define NR_OFTEN 28U /* the others are rare: they end something */
+#define FIRST_VICTIM 100U /* domain ids */
+#define NR_OFTEN 28U      /* the others are rare: they end something */
 
 enum { PAGE_L4, PAGE_L3, PAGE_L2, PAGE_L1, PAGE_CODE, PAGE_STACK, PAGE_SPARE, PAGE_PINNED };
 
@@ -30,6 +31,12 @@ struct victim_data {
     struct sched_watchdog watchdog;
     struct sched_shutdown shutdown;
     uint64_t frame, gift_frame;
+    struct gnttab_map_grant_ref map;
+    struct gnttab_unmap_grant_ref unmap;
+    struct gnttab_copy copy;
+    struct evtchn_init_control control;
+    struct evtchn_expand_array expand;
+    struct evtchn_reset reset;
 };
 _Static_assert(DATA + sizeof(struct victim_data) <= PAGE_SIZE, "it is one page");
 
@@ -88,6 +95,31 @@ static void fill_l1(uint64_t *page, const uint64_t *mfns)
 /* Where the domain has a member of its data. */
 #define THERE(member) (VICTIM_VIRT + DATA + offsetof(struct victim_data, member))
 
+/* Of some neighbour's, over the spare page, which then can be unmapped again. */
+static void fill_grants(struct victim_data *d, const uint64_t *mfns)
+{
+    domid_t neighbour = (domid_t)(FIRST_VICTIM + mfns[PAGE_L3] % 4);
+
+    d->map.host_addr = d->unmap.host_addr = VICTIM_VIRT + 2 * PAGE_SIZE;
+    d->map.flags = GNTMAP_host_map | (mfns[PAGE_L2] % 2 ? GNTMAP_device_map : 0);
+    d->map.ref = (grant_ref_t)(mfns[PAGE_L1] % 16 & ~1UL);
+    d->map.dom = d->copy.source.domid = neighbour;
+    d->copy.source.u.ref = d->map.ref;
+    d->copy.flags = GNTCOPY_source_gref;
+    d->copy.dest.u.gmfn = mfns[PAGE_SPARE];
+    d->copy.dest.domid = DOMID_SELF;
+    d->copy.len = 64;
+}
+
+/* A table now and then is the page of words; the other one may be given away. */
+static void fill_fifo(struct victim_data *d, const uint64_t *mfns)
+{
+    d->control.control_gfn = mfns[PAGE_SPARE];
+    d->control.vcpu = (uint32_t)(mfns[PAGE_L1] % 2);
+    d->expand.array_gfn = mfns[PAGE_PINNED];
+    d->reset.dom = DOMID_SELF;
+}
+
 static void fill_data(struct victim_data *d, const uint64_t *mfns)
 {
     d->pins[0].cmd = MMUEXT_PIN_L1_TABLE;
@@ -105,6 +137,8 @@ static void fill_data(struct victim_data *d, const uint64_t *mfns)
     d->timer.timeout_abs_ns = clock_now() + 10 * MS;
     d->watchdog.timeout = 1;
     d->shutdown.reason = (unsigned int)mfns[PAGE_CODE] % (SHUTDOWN_MAX + 1);
+    fill_grants(d, mfns);
+    fill_fifo(d, mfns);
     for (unsigned int i = 0; i < 8; i++) {
         d->events[i].words[0] = i;
     }
@@ -115,16 +149,16 @@ static void fill_calls(struct victim_call *calls)
     const struct victim_call some[NR_CALLS] = {
         { __HYPERVISOR_sched_op, { SCHEDOP_yield } },
         { __HYPERVISOR_sched_op, { SCHEDOP_poll, THERE(poll) } },
-        { __HYPERVISOR_sched_op, { SCHEDOP_yield } },
+        { __HYPERVISOR_grant_table_op, { GNTTABOP_map_grant_ref, THERE(map), 1 } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[1]) } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[2]) } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[3]) } },
-        { __HYPERVISOR_event_channel_op, { EVTCHNOP_send, THERE(events[4]) } },
+        { __HYPERVISOR_grant_table_op, { GNTTABOP_unmap_grant_ref, THERE(unmap), 1 } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_unmask, THERE(events[2]) } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_bind_ipi, THERE(events[0]) } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_bind_virq, THERE(events[0]) } },
         { __HYPERVISOR_event_channel_op, { EVTCHNOP_close, THERE(events[5]) } },
-        { __HYPERVISOR_event_channel_op, { EVTCHNOP_bind_vcpu, THERE(events[3]) } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_reset, THERE(reset) } },
         { __HYPERVISOR_mmuext_op, { THERE(pins), 2, 0, DOMID_SELF } },
         { __HYPERVISOR_mmuext_op, { THERE(pins), 1, 0, DOMID_SELF } },
         { __HYPERVISOR_mmuext_op, { THERE(pins[1]), 1, 0, DOMID_SELF } },
@@ -136,11 +170,11 @@ static void fill_calls(struct victim_call *calls)
         { __HYPERVISOR_vcpu_op, { VCPUOP_set_singleshot_timer, 0, THERE(timer) } },
         { __HYPERVISOR_vcpu_op, { VCPUOP_up, 1 } },
         { __HYPERVISOR_vcpu_op, { VCPUOP_up, 2 } },
-        { __HYPERVISOR_vcpu_op, { VCPUOP_is_up, 3 } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_expand_array, THERE(expand) } },
         { __HYPERVISOR_set_timer_op, { clock_now() + 5 * MS } },
         { __HYPERVISOR_vcpu_op, { VCPUOP_send_nmi, 1 } },
-        { __HYPERVISOR_set_debugreg, { 0, VICTIM_VIRT } },
-        { __HYPERVISOR_xen_version, { XENVER_version } },
+        { __HYPERVISOR_event_channel_op, { EVTCHNOP_init_control, THERE(control) } },
+        { __HYPERVISOR_grant_table_op, { GNTTABOP_copy, THERE(copy), 1 } },
         [NR_OFTEN] = { __HYPERVISOR_sched_op, { SCHEDOP_block } },
         { __HYPERVISOR_vcpu_op, { VCPUOP_down, 2 } },
         { __HYPERVISOR_memory_op, { XENMEM_decrease_reservation, THERE(gift) } },

@@ -164,6 +164,52 @@ static void page_tables(void)
     MEASURE("new_baseptr", 1, , mmuext_op(&op, 1, NULL, DOMID_SELF));
 }
 
+static struct gnttab_map_grant_ref grant_map_op;
+static struct gnttab_unmap_grant_ref grant_unmap_op;
+
+static void map_granted(void)
+{
+    grant_op(GNTTABOP_map_grant_ref, &grant_map_op, 1);
+}
+
+static void unmap_granted(void)
+{
+    grant_unmap_op.handle = grant_map_op.handle;
+    grant_op(GNTTABOP_unmap_grant_ref, &grant_unmap_op, 1);
+}
+
+/* A page granted to ourselves: what it takes is the same. */
+static void grants(void)
+{
+    static uint8_t window[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+    domid_t self = domid_self();
+    long ref = grant_page(self, virt_to_mfn(page), 0);
+    struct gnttab_copy copy = {
+        .source = { .u.ref = (grant_ref_t)ref, .domid = self },
+        .dest = { .u.gmfn = virt_to_mfn(other), .domid = DOMID_SELF },
+        .len = PAGE_SIZE,
+        .flags = GNTCOPY_source_gref,
+    };
+
+    if (ref < 0) {
+        return;
+    }
+    grant_map_op = (struct gnttab_map_grant_ref){
+        .host_addr = ARG(window),
+        .flags = GNTMAP_host_map,
+        .ref = (grant_ref_t)ref,
+        .dom = self,
+        .handle = ~0U,
+    };
+    grant_unmap_op.host_addr = ARG(window);
+    MEASURE("grant map", 1, unmap_granted(), grant_op(GNTTABOP_map_grant_ref, &grant_map_op, 1));
+    unmap_granted();
+    MEASURE("grant unmap", 1, (map_granted(), grant_unmap_op.handle = grant_map_op.handle),
+            grant_op(GNTTABOP_unmap_grant_ref, &grant_unmap_op, 1));
+    MEASURE("grant copy of 4 KiB", 1, , grant_op(GNTTABOP_copy, &copy, 1));
+    grant_end((grant_ref_t)ref);
+}
+
 static volatile uint64_t fault_at;
 
 static bool on_fault(struct frame *frame)
@@ -307,6 +353,7 @@ const char *guest_main(void)
     simple_calls();
     events();
     page_tables();
+    grants();
     traps();
     round_trips();
     return NULL;

@@ -27,6 +27,7 @@ const struct command *const commands[] = {
     &cmd_info,
     &cmd_dmesg,
     &cmd_debug_keys,
+    &cmd_evtchn_list,
     &cmd_trace,
     &cmd_cpupool_list,
     &cmd_help,

@@ -4,6 +4,7 @@
  * together. Pure; its state is one static parser, for it is too large for a stack.
  */
 #include "keyfile.h"
+#include "limits.h"
 
 #define DEFAULT_MEMORY 32u
 #define MEMORY_MAX (1UL << 20) /* MiB */
@@ -29,6 +30,9 @@ enum key {
     KEY_PERIOD,
     KEY_BUDGET,
     KEY_EXTRATIME,
+    KEY_EVENT_CHANNELS,
+    KEY_GRANT_FRAMES,
+    KEY_MAPTRACK_FRAMES,
     KEY_CPUS,
     KEY_CPUS_SOFT,
     KEY_POWEROFF,
@@ -58,6 +62,9 @@ static const char *const key_names[KEYS] = {
     [KEY_PERIOD] = "period",
     [KEY_BUDGET] = "budget",
     [KEY_EXTRATIME] = "extratime",
+    [KEY_EVENT_CHANNELS] = "event_channels",
+    [KEY_GRANT_FRAMES] = "max_grant_frames",
+    [KEY_MAPTRACK_FRAMES] = "max_maptrack_frames",
     [KEY_CPUS] = "cpus",
     [KEY_CPUS_SOFT] = "cpus_soft",
     [KEY_POWEROFF] = "on_poweroff",
@@ -150,14 +157,27 @@ static bool get_count(struct parser *p, enum key key, uint64_t max, unsigned int
     return true;
 }
 
-static bool get_extratime(struct parser *p)
+/* One that is -1 when it isn't given. */
+static bool get_small(struct parser *p, enum key key, uint64_t min, uint64_t max, int *to)
 {
     uint64_t value;
 
-    if (!keyfile_number(&p->k, KEY_EXTRATIME, 0, 1, "", &value)) {
+    if (!keyfile_number(&p->k, key, min, max, "", &value)) {
         return false;
     }
-    p->c->extratime = (int)value;
+    *to = (int)value;
+    return true;
+}
+
+static bool get_event_channels(struct parser *p)
+{
+    uint64_t value;
+
+    if (!keyfile_number(&p->k, KEY_EVENT_CHANNELS, EVENT_CHANNELS_MIN, EVENT_CHANNELS_MAX, "",
+                        &value)) {
+        return false;
+    }
+    p->c->event_channels = (unsigned int)value;
     return true;
 }
 
@@ -189,7 +209,13 @@ static bool apply_number(struct parser *p, enum key key)
     case KEY_BUDGET:
         return keyfile_number(&p->k, key, PERIOD_MIN, PERIOD_MAX, " (us)", &p->c->budget_us);
     case KEY_EXTRATIME:
-        return get_extratime(p);
+        return get_small(p, key, 0, 1, &p->c->extratime);
+    case KEY_EVENT_CHANNELS:
+        return get_event_channels(p);
+    case KEY_GRANT_FRAMES:
+        return get_small(p, key, 1, GRANT_FRAMES_MAX, &p->c->grant_frames);
+    case KEY_MAPTRACK_FRAMES:
+        return get_small(p, key, 0, MAPTRACK_FRAMES_MAX, &p->c->maptrack_frames);
     default:
         return keyfile_number(&p->k, key, 0, CAP_VCPU * VCPUS_MAX, "", &p->cap);
     }
@@ -421,6 +447,9 @@ unsigned int config_parse(const char *file, const char *text, size_t size, int n
     p->c = c;
     p->cap = CAP_NONE;
     c->extratime = -1;
+    c->event_channels = EVENT_CHANNELS_DEFAULT;
+    c->grant_frames = -1;
+    c->maptrack_frames = -1;
     c->on_reboot = ACTION_RESTART;
     if (keyfile_parse(&p->k, text, size, nr_overrides, overrides)) {
         settle(p);

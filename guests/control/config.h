@@ -26,6 +26,8 @@ struct config {
     int cap;                                         /* -1: not given */
     uint64_t period_us, budget_us;                   /* real time; 0: not given */
     int extratime;                                   /* -1: not given */
+    unsigned int event_channels;                     /* its highest port */
+    int grant_frames, maptrack_frames;               /* -1: as the hypervisor has it */
     enum action on_poweroff, on_reboot, on_crash, on_watchdog;
 };
 

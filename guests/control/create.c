@@ -7,7 +7,6 @@
 #include "domains.h"
 #include "placing.h"
 
-#define EVENT_PORTS_MAX 1023u
 /* The hypervisor's own part of a domain, so that we say that it is too much, and not it half-way.
  */
 #define OVERHEAD_PAGES 64u
@@ -130,9 +129,9 @@ static long make_domain(struct create *n)
     make_uuid(n);
     memcpy(create->handle, n->uuid, sizeof(n->uuid));
     create->max_vcpus = n->c->maxvcpus;
-    create->max_evtchn_port = EVENT_PORTS_MAX;
-    create->max_grant_frames = -1;
-    create->max_maptrack_frames = -1;
+    create->max_evtchn_port = n->c->event_channels;
+    create->max_grant_frames = n->c->grant_frames;
+    create->max_maptrack_frames = n->c->maptrack_frames;
     create->grant_opts = XEN_DOMCTL_GRANT_version(grant_version());
     create->cpupool_id = n->place.pool.id;
     rc = domctl(&op);

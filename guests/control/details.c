@@ -4,6 +4,7 @@
  * is only looked at, and of a domain that is there. Keys for what a PV domain here can't have are
  * left out.
  */
+#include "limits.h"
 #include "realtime.h"
 
 static void info_print(const char *name, const char *pool, const uint8_t *uuid)
@@ -74,6 +75,23 @@ static void memory_print(uint64_t max, uint64_t target)
     json_count("target_memkb", target);
 }
 
+static void frames_print(const struct config *c)
+{
+    if (c && c->grant_frames >= 0) {
+        json_count("max_grant_frames", (uint64_t)c->grant_frames);
+    }
+    if (c && c->maptrack_frames >= 0) {
+        json_count("max_maptrack_frames", (uint64_t)c->maptrack_frames);
+    }
+}
+
+static void ports_print(const struct config *c)
+{
+    if (c && c->event_channels != EVENT_CHANNELS_DEFAULT) {
+        json_count("event_channels", c->event_channels);
+    }
+}
+
 static void kernel_print(const struct config *c)
 {
     if (c) {
@@ -122,6 +140,7 @@ void details_of_file(const struct config *c)
     vcpus_print(c->maxvcpus, c->vcpus, NULL);
     affinity_print(c);
     memory_print(c->maxmem_kb, c->memory_kb);
+    frames_print(c);
     json_key("sched_params");
     json_object();
     if (c->weight) {
@@ -135,6 +154,7 @@ void details_of_file(const struct config *c)
         json_count("extratime", (uint64_t)c->extratime);
     }
     json_end();
+    ports_print(c);
     kernel_print(c);
     json_end();
     actions_print(c);
@@ -188,7 +208,9 @@ void details_of_domain(const struct xen_domctl_getdomaininfo *info)
     vcpus_print(info->max_vcpu_id + 1, info->nr_online_vcpus, &info->domain);
     affinity_print(c);
     memory_print(info->max_pages * 4, info->tot_pages * 4);
+    frames_print(c);
     sched_print(info);
+    ports_print(c);
     kernel_print(c);
     json_end();
     if (c) {

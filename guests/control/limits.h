@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* limits.h - what the schedulers' parameters may be, so that a message can name the limit. Pure. */
+/* limits.h - what parameters may be, so that a message can name the limit. Pure. */
 #pragma once
 
 #include <tarn/lib.h>
@@ -11,6 +11,14 @@
 #define RATELIMIT_MIN 100u
 #define RATELIMIT_MAX 500000u
 #define DELAY_MAX 100000u
+
+/* A domain's ports: 1 and 2 are its store and console; by FIFO there are so many at most. */
+#define EVENT_CHANNELS_MIN 2u
+#define EVENT_CHANNELS_MAX 131071u
+#define EVENT_CHANNELS_DEFAULT 1023u
+/* Its grant table, and the table of what it maps of others, in pages: Xen's own limits. */
+#define GRANT_FRAMES_MAX 64u
+#define MAPTRACK_FRAMES_MAX 1024u
 
 /* "11 ms", in the largest unit that needs no fraction. */
 const char *time_format(char buf[TIME_SIZE], uint64_t ns);

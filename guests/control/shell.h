@@ -133,4 +133,4 @@ extern const struct command cmd_list, cmd_vcpu_list, cmd_top, cmd_uptime, cmd_do
     cmd_cpupool_destroy, cmd_cpupool_cpu_add, cmd_cpupool_cpu_remove, cmd_cpupool_migrate,
     cmd_cpupool_rename, cmd_cpupool_numa_split, cmd_cpu_online, cmd_cpu_offline, cmd_sched_rtds,
     cmd_sched_sedf, cmd_measure, cmd_repin, cmd_torture, cmd_advise, cmd_dom0_isolate,
-    cmd_pin_override;
+    cmd_pin_override, cmd_evtchn_list;

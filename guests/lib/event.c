@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * event.c - event channels by the two-level protocol: ports and their handlers,
- * the upcall's scan of pending bits, masking, and sleeping until an event.
- * A port is handled on one vcpu, the one the hypervisor notifies for it; the
- * owned[] bitmaps keep the vcpus from taking each other's events, since they
- * share the words of the pending bitmap.
+ * event.c - event channels: ports and their handlers, masking, sleeping until an event, and the
+ * two-level protocol: the upcall's scan of pending bits. The other protocol's part stands in
+ * event_fifo.c; event_use_fifo() switches to it for good.
+ * By two levels a port is handled on one vcpu, the one the hypervisor notifies for it; the
+ * owned[] bitmaps keep the vcpus from taking each other's events, since they share the words of
+ * the pending bitmap.
  */
-#include "guest.h"
+#include "event_fifo.h"
 
 #define WORD_BITS 64U
 #define WORDS (NR_PORTS / WORD_BITS)
 
 volatile struct vcpu_info *vcpu_infos[MAX_VCPUS];
 
-static event_handler handlers[NR_PORTS];
+/* A guest that wants more ports than NR_PORTS, by FIFO, defines its own. */
+static event_handler own_handlers[NR_PORTS];
+static uint32_t own_words[NR_PORTS] __attribute__((aligned(4096)));
+const struct event_room event_room __attribute__((weak)) = { NR_PORTS, own_handlers, own_words };
+
 static uint64_t owned[MAX_VCPUS][WORDS];
+static uint8_t owner[NR_PORTS];
 /* Where each vcpu's last scan ended, so that the next starts after it. */
 static struct {
     unsigned int word, bit;
@@ -29,30 +35,45 @@ static bool pending_clear(evtchn_port_t port)
 {
     uint64_t bit = bit_of(port);
 
+    if (fifo_on) {
+        return fifo_clear(port);
+    }
     return __atomic_fetch_and(&shared->evtchn_pending[port / WORD_BITS], ~bit, __ATOMIC_SEQ_CST) &
            bit;
 }
 
 /*
  * What was pending before somebody handled it (binding to a port makes it so) was passed over by
- * the scan, which took its selector bit: no further event would raise that.
+ * the scan, which took its selector bit or took it out of its queue: no further event would raise
+ * that.
  */
 static void raise_again(evtchn_port_t port)
 {
-    if (event_pending(port) && !(shared->evtchn_mask[port / WORD_BITS] & bit_of(port))) {
+    if (event_pending(port) && !event_masked(port)) {
         event_mask(port);
-        event_unmask(port);
+        event_unmask_asked(port);
+    }
+}
+
+/* Has the vcpu alone scan for the port. */
+static void own(evtchn_port_t port, unsigned int vcpu, bool owns)
+{
+    unsigned int word = port / WORD_BITS;
+
+    __atomic_fetch_and(&owned[owner[port]][word], ~bit_of(port), __ATOMIC_SEQ_CST);
+    if (owns) {
+        owner[port] = (uint8_t)vcpu;
+        __atomic_fetch_or(&owned[vcpu][word], bit_of(port), __ATOMIC_SEQ_CST);
     }
 }
 
 void event_handle(evtchn_port_t port, unsigned int vcpu, event_handler handler)
 {
-    for (unsigned int v = 0; v < MAX_VCPUS; v++) {
-        __atomic_fetch_and(&owned[v][port / WORD_BITS], ~bit_of(port), __ATOMIC_SEQ_CST);
+    __atomic_store_n(&event_room.handlers[port], handler, __ATOMIC_SEQ_CST);
+    if (!fifo_on) {
+        own(port, vcpu, handler);
     }
-    handlers[port] = handler;
     if (handler) {
-        __atomic_fetch_or(&owned[vcpu][port / WORD_BITS], bit_of(port), __ATOMIC_SEQ_CST);
         raise_again(port);
     }
 }
@@ -70,40 +91,64 @@ static uint64_t word_ready(unsigned int vcpu, unsigned int word)
     return shared->evtchn_pending[word] & ~shared->evtchn_mask[word] & owned[vcpu][word];
 }
 
-/* Handles what is pending in one word, once each, starting after the last one handled. */
-static void scan_word(unsigned int vcpu, unsigned int word)
+/* Another vcpu may be closing it. */
+static void call(evtchn_port_t port)
 {
-    uint64_t todo = word_ready(vcpu, word);
-    unsigned int bit = last[vcpu].word == word ? last[vcpu].bit + 1 : 0;
+    event_handler handler = __atomic_load_n(&event_room.handlers[port], __ATOMIC_SEQ_CST);
+
+    if (handler) {
+        handler(port);
+    }
+}
+
+/* Handles what is pending in one word among these bits, once each. */
+static void scan_word(unsigned int vcpu, unsigned int word, uint64_t among)
+{
+    uint64_t todo = word_ready(vcpu, word) & among;
 
     while (todo) {
-        evtchn_port_t port;
+        unsigned int bit = (unsigned int)__builtin_ctzl(todo);
+        evtchn_port_t port = word * WORD_BITS + bit;
 
-        bit = next_bit(todo, bit);
         todo &= ~bit_of(bit);
         last[vcpu].word = word;
         last[vcpu].bit = bit;
-        port = word * WORD_BITS + bit;
-        if (pending_clear(port) && handlers[port]) {
-            handlers[port](port);
+        if (pending_clear(port)) {
+            call(port);
         }
+    }
+}
+
+/* Starts behind the port that was handled last and goes round: no port has its turn twice while
+ * another waits. */
+static void two_level_scan(unsigned int vcpu)
+{
+    volatile struct vcpu_info *info = vcpu_infos[vcpu];
+    unsigned int first = last[vcpu].word, word = first;
+    uint64_t behind = ~1UL << last[vcpu].bit, words, rest;
+
+    info->evtchn_upcall_pending = 0;
+    words = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
+    if (words & bit_of(first)) {
+        scan_word(vcpu, first, behind);
+    }
+    for (rest = words & ~bit_of(first); rest; rest &= ~bit_of(word)) {
+        word = next_bit(rest, word + 1);
+        scan_word(vcpu, word, ~0UL);
+    }
+    if (words & bit_of(first)) {
+        scan_word(vcpu, first, ~behind);
     }
 }
 
 void event_scan(void)
 {
     unsigned int vcpu = vcpu_self();
-    volatile struct vcpu_info *info = vcpu_infos[vcpu];
-    unsigned int word = last[vcpu].word;
-    uint64_t words;
 
-    info->evtchn_upcall_pending = 0;
-    words = __atomic_exchange_n(&info->evtchn_pending_sel, 0, __ATOMIC_SEQ_CST);
-    while (words) {
-        word = next_bit(words, word);
-        words &= ~bit_of(word);
-        scan_word(vcpu, word);
-        word++;
+    if (fifo_on) {
+        fifo_scan(vcpu);
+    } else {
+        two_level_scan(vcpu);
     }
 }
 
@@ -163,7 +208,14 @@ long event_close(evtchn_port_t port)
 
 bool event_pending(evtchn_port_t port)
 {
-    return shared->evtchn_pending[port / WORD_BITS] & bit_of(port);
+    return fifo_on ? fifo_is(port, EVTCHN_FIFO_PENDING)
+                   : shared->evtchn_pending[port / WORD_BITS] & bit_of(port);
+}
+
+bool event_masked(evtchn_port_t port)
+{
+    return fifo_on ? fifo_is(port, EVTCHN_FIFO_MASKED)
+                   : shared->evtchn_mask[port / WORD_BITS] & bit_of(port);
 }
 
 void event_clear(evtchn_port_t port)
@@ -173,15 +225,43 @@ void event_clear(evtchn_port_t port)
 
 void event_mask(evtchn_port_t port)
 {
-    __atomic_fetch_or(&shared->evtchn_mask[port / WORD_BITS], bit_of(port), __ATOMIC_SEQ_CST);
+    if (fifo_on) {
+        fifo_mask(port);
+    } else {
+        __atomic_fetch_or(&shared->evtchn_mask[port / WORD_BITS], bit_of(port), __ATOMIC_SEQ_CST);
+    }
 }
 
-/* Only the hypervisor can raise the selector of another vcpu, so it is asked to. */
-void event_unmask(evtchn_port_t port)
+void event_unmask_asked(evtchn_port_t port)
 {
     struct evtchn_unmask op = { .port = port };
 
     event_op(EVTCHNOP_unmask, &op);
+}
+
+/* Only the hypervisor can raise the selector of another vcpu or link an event, so it is asked to,
+ * unless nothing is pending that were to be raised: by FIFO one step tells that and unmasks. */
+void event_unmask(evtchn_port_t port)
+{
+    if (!fifo_on || !fifo_unmask(port)) {
+        event_unmask_asked(port);
+    }
+}
+
+void event_unmask_here(evtchn_port_t port)
+{
+    volatile struct vcpu_info *info = vcpu_infos[vcpu_self()];
+    unsigned int word = port / WORD_BITS;
+
+    if (fifo_on) {
+        event_unmask(port);
+        return;
+    }
+    __atomic_fetch_and(&shared->evtchn_mask[word], ~bit_of(port), __ATOMIC_SEQ_CST);
+    if (event_pending(port)) {
+        __atomic_fetch_or(&info->evtchn_pending_sel, bit_of(word), __ATOMIC_SEQ_CST);
+        info->evtchn_upcall_pending = 1;
+    }
 }
 
 void upcalls_disable(void)

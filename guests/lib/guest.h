@@ -21,6 +21,7 @@
 #include <xen/errno.h>
 #include <xen/event_channel.h>
 #include <xen/features.h>
+#include <xen/grant_table.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
@@ -122,6 +123,8 @@ bool xs_present(void);
 /* Length of the value, which is cut to fit and terminated. */
 long xs_read(const char *path, char *value, size_t size);
 long xs_write(const char *path, const char *value);
+/* Lets one more domain read a node of ours, and what is made below it from then on. */
+long xs_let_read(const char *path, domid_t domid);
 /* Events of one's watches: 1 and the path that changed and the token, or 0: none now. */
 long xs_watch(const char *path, const char *token);
 long xs_event(char *path, size_t path_size, char *token, size_t token_size);
@@ -185,6 +188,22 @@ typedef void (*event_handler)(evtchn_port_t port);
 
 extern volatile struct vcpu_info *vcpu_infos[MAX_VCPUS];
 
+/* What a guest has for its ports. It may define its own: for more ports than NR_PORTS, which only
+ * the FIFO protocol has, up to EVTCHN_FIFO_NR_CHANNELS. */
+struct event_room {
+    unsigned int ports; /* a multiple of 1024 */
+    event_handler *handlers;
+    uint32_t *words; /* by port; page-aligned */
+};
+extern const struct event_room event_room;
+/* At start of day: switches to the FIFO protocol if "events=fifo" is on the command line. */
+void event_start(void);
+/* For all vcpus that there are, and for good. 0 or -errno. */
+long event_use_fifo(void);
+bool event_is_fifo(void);
+/* 0, the most urgent, to 15; FIFO only. */
+long event_set_priority(evtchn_port_t port, unsigned int priority);
+
 /* Who handles a port and on which vcpu; NULL to forget. Does not touch the mask bit. */
 void event_handle(evtchn_port_t port, unsigned int vcpu, event_handler handler);
 /* All return the port or -errno, and leave it to the caller to set a handler. */
@@ -197,8 +216,13 @@ long event_send(evtchn_port_t port);
 long event_close(evtchn_port_t port);
 bool event_pending(evtchn_port_t port);
 void event_clear(evtchn_port_t port);
+bool event_masked(evtchn_port_t port);
 void event_mask(evtchn_port_t port);
 void event_unmask(evtchn_port_t port);
+/* By the hypercall, in any case. */
+void event_unmask_asked(evtchn_port_t port);
+/* Without a hypercall where that can be: on the vcpu that handles the port, with upcalls masked. */
+void event_unmask_here(evtchn_port_t port);
 /* The upcall handler proper, also called by those who poll with upcalls masked. */
 void event_scan(void);
 
@@ -284,6 +308,46 @@ static inline void vcpu_check(void)
 /* Has vcpu_info put where the guest wants it; needed from vcpu 32 on. */
 long vcpu_register_info(unsigned int vcpu);
 void vcpu_runstate(unsigned int vcpu, struct vcpu_runstate_info *info);
+
+/* ---- grant.c: pages granted to other domains, and theirs (grant tables, version 1) ---- */
+
+#define GRANT_FRAMES 4U /* of the table at most: 2048 references */
+
+/* The domain's own number. */
+domid_t domid_self(void);
+
+/* Maps the table. How many references there are, or less than 0: -errno or a GNTST_ status. Those
+ * below call it when it must be; where several vcpus use them, one calls it first. */
+long grant_start(void);
+/* A reference that is free from now on not: its number, or less than 0. */
+long grant_take(void);
+bool grant_take_this(grant_ref_t ref);
+void grant_release(grant_ref_t ref);
+/* The entry of a reference that was taken. */
+struct grant_entry_v1 *grant_entry(grant_ref_t ref);
+/* Lets a domain map and copy the frame; flags: 0 or GTF_readonly. */
+void grant_access(grant_ref_t ref, domid_t to, unsigned long mfn, uint16_t flags);
+/* Takes that back. False: it is in use, and goes on being granted. */
+bool grant_revoke(grant_ref_t ref);
+/* Both in one: a reference taken, or less than 0; released, or false. */
+long grant_page(domid_t to, unsigned long mfn, uint16_t flags);
+bool grant_end(grant_ref_t ref);
+
+/*
+ * These return 0, a GNTST_ status or -errno. A page that another domain grants is mapped over a
+ * page of the image, whose own frame is out of sight until grant_put_back(); flags: 0 or
+ * GNTMAP_readonly.
+ */
+long grant_map(domid_t from, grant_ref_t ref, void *va, uint32_t flags, grant_handle_t *handle);
+/* The first part of that, for those who map many by one call: nothing is mapped there then. */
+long grant_make_room(void *va);
+/* Nothing is mapped there then. */
+long grant_unmap(void *va, grant_handle_t handle);
+long grant_put_back(void *va);
+/* To and from memory of ours; neither may cross the end of a page. */
+long grant_copy_in(void *to, domid_t from, grant_ref_t ref, unsigned int offset, size_t size);
+long grant_copy_out(domid_t to, grant_ref_t ref, unsigned int offset, const void *from,
+                    size_t size);
 
 static inline void cpu_relax(void)
 {
@@ -385,4 +449,9 @@ static inline long mmuext_op(const struct mmuext_op *ops, unsigned int count, un
                              unsigned int domain)
 {
     return hypercall(__HYPERVISOR_mmuext_op, ARG(ops), count, ARG(done), domain, 0);
+}
+
+static inline long grant_op(unsigned int cmd, void *ops, unsigned int count)
+{
+    return hypercall3(__HYPERVISOR_grant_table_op, cmd, ARG(ops), count);
 }

@@ -97,6 +97,7 @@ void guest_start(struct start_info *si)
     trap_init();
     timer_periodic(0, 0);
     console_start();
+    event_start();
     xs_start();
     upcalls_enable();
     guest_exit(guest_main());

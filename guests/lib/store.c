@@ -296,6 +296,22 @@ long xs_write(const char *path, const char *value)
     return rc > 0 ? 0 : rc;
 }
 
+/* The owner, whom only the store knows by number, stays first. */
+long xs_let_read(const char *path, domid_t domid)
+{
+    char perms[32];
+    size_t owner;
+    long rc = request(XS_GET_PERMS, path, strlen(path) + 1, NULL, 0);
+
+    if (rc <= 0) {
+        return rc ? rc : -XEN_EIO;
+    }
+    owner = (size_t)fmt_snprintf(perms, 16, "%s", in.payload) + 1;
+    rc = (long)owner + fmt_snprintf(perms + owner, sizeof(perms) - owner, "r%u", domid) + 1;
+    rc = request(XS_SET_PERMS, path, strlen(path) + 1, perms, (size_t)rc);
+    return rc > 0 ? 0 : rc;
+}
+
 long xs_watch(const char *path, const char *token)
 {
     long rc = request(XS_WATCH, path, strlen(path) + 1, token, strlen(token) + 1);

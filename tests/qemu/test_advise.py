@@ -191,6 +191,7 @@ def test_completion(m):
     m.xl("create", "-p", "burn.cfg", 'name="quality"')
     child = pexpect.spawn(TARN, ["--name", m.name, "console", "Domain-0"], env=m.env, timeout=30 * SCALE,
                           encoding="utf-8", codec_errors="replace")
+    assert child.waitnoecho(30 * SCALE)  # from then on ^C is a key
     for typed, shown in (("cpupool-destroy qu\t", "cpupool-destroy quick "),
                          ("cpupool-migrate qu\t", "cpupool-migrate quality "),
                          ("quic\t", "quick "),

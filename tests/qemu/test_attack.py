@@ -26,16 +26,19 @@ def check(machine, seconds):
     assert machine.quit() == EXIT_OFF
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("vcpus", [1, 4])
 def test_attacks(boot, vcpus):
     check(boot_beside(boot, "attack=all rounds=500", vcpus), 120)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seed", [1, 2])
 def test_fuzz(boot, seed):
     check(boot_beside(boot, f"attack=fuzz seed={seed} count=50000"), 180)
 
 
+@pytest.mark.alone
 def test_as_dom0(boot):
     """The control domain is trusted with devices, but with no one's memory."""
     machine = boot(smp="2", cmdline="dom0_mem=64M dom0_max_vcpus=4", modules=["attack attack=all rounds=500"])
@@ -43,6 +46,7 @@ def test_as_dom0(boot):
     assert not machine.lines(r"NOT refused|PANIC")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("smp, arguments", [("1", "seed=1 count=8000"), ("4", "seed=2 count=4000 cpus=4"),
                                             ("2", "seed=3 count=4000 cpus=2 starve")])
 def test_control_domain_gone_wild(boot, smp, arguments):
@@ -54,16 +58,17 @@ def test_control_domain_gone_wild(boot, smp, arguments):
     assert int(machine.expect_past(r"attack: (\d+) domains built")[0]) > 0
     pools, moves = machine.expect_past(r"attack: (\d+) pools made, .* (\d+) moves")
     assert int(pools) and int(moves)
-    assert machine.quit() == EXIT_OFF
+    assert machine.wait() == EXIT_OFF
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("sched", ["rr", "rtds", "sedf"])
 def test_gone_wild_elsewhere(boot, sched):
     """The same, where domain 0 itself is under another scheduler."""
     machine = boot(smp="4", cmdline=f"dom0_mem=32M dom0_max_vcpus=4 loglvl=none sched={sched}",
                    modules=["attack attack=control seed=4 count=1500 cpus=4"])
     machine.expect_lines([r"attack: ok\n"], 120)
-    assert machine.quit() == EXIT_OFF
+    assert machine.wait() == EXIT_OFF
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.alone
 def test_against_control_domain():
     """The control domain answers while a domain that it made spoils its rings and floods it, and loses nothing."""
     with Machine(smp="2") as m:

@@ -151,7 +151,7 @@ def test_huge_machine_memory(boot):
 def test_pages_of_1_gib(boot, cpu):
     """The boot tables reach 4 GiB, or 1 GiB on a CPU without such pages; memory above is used all the same."""
     machine = boot(cpu=cpu, memory=2500, modules=["hello"])
-    machine.expect(r"^hello: ok\n")
+    machine.expect(r"^hello: ok\n", 120)  # the guest looks at each of its pages
     assert machine.wait() == EXIT_OFF
     free, total = machine.expect_past(r"\(tarn\) (\d+) KiB of (\d+) KiB free\n")
     assert int(machine.expect_past(r"^hello: nr_pages (\d+) ")[0]) * 4 > 2300 * 1024

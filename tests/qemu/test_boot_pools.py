@@ -100,6 +100,7 @@ def test_modules_of_pools(boot):
     assert machine.wait() == EXIT_OFF
 
 
+@pytest.mark.alone
 def test_they_run_only_there(tmp_path, monkeypatch):
     burn = 'cmdline="vcpus=3 seconds=3600"'
     modules = [f"burn name=one memory=8 vcpus=3 pool=fast {burn}", f"burn name=two memory=8 vcpus=3 pool=slow {burn}",

@@ -172,8 +172,7 @@ def test_end_of_life(machine):
     m.xl("create", "hello.cfg", 'name="short"', 'extra=""')
     wait_gone(m, "short")
     m.xl("create", "hello.cfg", 'name="kept"', 'extra=""', 'on_poweroff="preserve"')
-    m.xl("sleep", "1")
-    assert re.search(r"^kept .*---s--", m.out("list"), re.M)
+    wait_listed(m, r"^kept .*---s--")
     assert "hello: ok" in console(m, "kept")
     m.xl("destroy", "kept")
     m.xl("create", "hello.cfg", 'name="again"', 'extra="reboot linger=1"', 'on_reboot="restart"')
@@ -187,8 +186,7 @@ def test_end_of_life(machine):
     m.xl("destroy", "again")
     m.run("put", os.path.join(BUILD, "guests", "bad.elf"))
     m.xl("create", "hello.cfg", 'name="bad"', 'kernel="bad.elf"', 'extra="fault=ud2"', 'on_crash="preserve"')
-    m.xl("sleep", "1")
-    assert re.search(r"^bad .*---sc-", m.out("list"), re.M)
+    wait_listed(m, r"^bad .*---sc-")
     m.xl("destroy", "bad")
     assert m.free_pages() == free
 
@@ -199,6 +197,14 @@ def wait_gone(m, name):
             return
         m.xl("sleep", "1")
     raise AssertionError(f"{name} is still there:\n{m.out('list')}")
+
+
+def wait_listed(m, pattern):
+    for _ in range(30):
+        if re.search(pattern, m.out("list"), re.M):
+            return
+        m.xl("sleep", "1")
+    raise AssertionError(f"{pattern} is not there:\n{m.out('list')}")
 
 
 def test_shutdown_and_names(machine):

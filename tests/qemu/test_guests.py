@@ -75,6 +75,7 @@ def test_ticks(boot, cpus):
     assert machine.lines(rf"^ticks: clock read on {cpus} vcpus, 0 steps back, worst 0 ns$")
 
 
+@pytest.mark.alone
 def test_clock_across_host_threads(boot):
     """Each CPU in a thread of its own: system time must not go back from one to another."""
     machine = boot(smp="8,sockets=2,cores=2,threads=2", modules=["ticks seconds=1"])

@@ -95,6 +95,7 @@ def test_moves():
         assert all(int(late) < 20000 for late in re.findall(r"late avg \d+ us max (\d+) us", said)), said
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seed", [1, 2])
 def test_churn(seed):
     """CPUs and domains go to and fro at random; every CPU is in one place, and everybody gets on."""

@@ -40,8 +40,9 @@ def test_wake_to_run(lab):
         lab.pool(name, cpu)
         lab.burner("beside" + name, name)
         lab.napper("nap" + name, name, args)
+    told = lab.told("napten", "napoften")
     lab.measure(4000)
-    found = lab.latencies("napten", "napoften")
+    found = lab.latencies(told)
     for name, per_second in (("ten", 100), ("often", 500)):
         count, p50, p99, longest = found["nap" + name]
         print(f"wake to run: {name}: {count} wakes, p50 {p50} us, p99 {p99} us, max {longest} us")
@@ -57,8 +58,9 @@ def test_displaced(lab):
     lab.pool("b", "3-4")
     lab.napper("free", "b", "period=10000 work=1000")
     lab.burner("any", "b")
+    told = lab.told("bound", "free")
     got = lab.measure(2500)
-    found = lab.latencies("bound", "free")
+    found = lab.latencies(told)
     print("displaced:", {n: round(got[n], 2) for n in ("prefers", "any")}, found)
     assert min(got.of("prefers", "any")) > 99
     assert all(p99 < 100 for _, _, p99, _ in found.values())
@@ -72,8 +74,9 @@ def test_ratelimit(lab):
         lab.xl("sched-credit", "-s", "-p", pool, "-r", str(limit))
         lab.burner(f"b{limit}", pool)
         lab.napper(f"n{limit}", pool, "period=1700 work=100")
+    told = lab.told("n0", "n1000", "n5000")
     lab.measure(2500)
-    found = lab.latencies("n0", "n1000", "n5000")
+    found = lab.latencies(told)
     for limit in (0, 1000, 5000):
         _, _, p99[limit], longest = found[f"n{limit}"]
         print(f"ratelimit {limit}: p99 {p99[limit]} us, max {longest} us")
@@ -89,9 +92,10 @@ def test_slice(lab):
         lab.xl("sched-credit", "-s", "-p", pool, "-t", str(ms))
         lab.burner(f"a{ms}", pool, args="away")
         lab.burner(f"b{ms}", pool)
+    told = lab.told("a5", "a30")
     lab.measure(3000)
-    for (ms, want), text in zip(((5, 100), (30, 16.7)), lab.consoles("a5", "a30")):
-        said = re.findall(r"burn: away (\d+) times, longest (\d+) us", text)[1:]
+    for (ms, want), name, text in zip(((5, 100), (30, 16.7)), told, lab.consoles(*told)):
+        said = lab.reports(r"burn: away (\d+) times, longest (\d+) us", text, told[name])
         times = sum(int(t) for t, _ in said) / len(said)
         print(f"slice {ms} ms: {2 * times} switches per second, away for {max(int(w) for _, w in said)} us at most")
         assert abs(times - want) <= want / 10
@@ -123,12 +127,13 @@ def test_control_domain_alone():
         m.pool("burners", "2")
         for i in range(2):
             m.burner(f"b{i}", "burners")
+        told = m.told("ping")
         m.measure(2500)
-        p99["alone"] = m.latencies("ping", what="answers")["ping"][2]
+        p99["alone"] = m.latencies(told, what="answers")["ping"][2]
         for i in range(2):
             m.xl("cpupool-migrate", f"b{i}", "Pool-0")
-        said = len(re.findall("nap: answers", m.console("ping")))
+        told = m.told("ping")
         m.measure(2500)
-        p99["shared"] = m.latencies("ping", what="answers", skip=said + 1)["ping"][2]
+        p99["shared"] = m.latencies(told, what="answers")["ping"][2]
     print("control domain's answers, p99 in us:", p99)
     assert p99["alone"] < p99["shared"] / 5

@@ -61,7 +61,10 @@ class Host:
         return pid
 
     def words(self, name="default"):
-        with open(os.path.join(self.env["TARN_IMAGES"], name + ".words"), encoding="utf-8") as f:
+        path = os.path.join(self.env["TARN_IMAGES"], name + ".words")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="utf-8") as f:
             return f.read().split("\n")[:-1]
 
     def arguments(self, name="default"):
@@ -112,6 +115,19 @@ def gone(pid):
             return True
         time.sleep(0.05)
     return False
+
+
+def until(happened):
+    end = time.time() + 10 * SCALE
+    while not happened():
+        assert time.time() < end
+        time.sleep(0.01)
+
+
+def heard(process):
+    """The signal that it was sent has been let in."""
+    with open(f"/proc/{process.pid}/status", encoding="utf-8") as f:
+        return int(re.search(r"^ShdPnd:\s*(\w+)$", f.read(), re.M).group(1), 16) == 0
 
 
 # ---- arguments
@@ -209,7 +225,7 @@ def test_no_qemu(host):
 
 def test_interrupted_up(host):
     process = host.start("up", env={"FAKE_UP": "deaf"})
-    time.sleep(1)
+    until(lambda: os.path.exists(os.path.join(host.env["TARN_IMAGES"], "default.arguments")))
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == FAILED
     assert not host.machines()
@@ -345,9 +361,9 @@ def test_interruption(up):
 
 def test_interruption_of_a_hung_machine(up):
     process = up.start("xl", "hang")
-    time.sleep(0.5)
+    until(lambda: up.words() == ["hang"])
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    until(lambda: heard(process))
     process.send_signal(signal.SIGINT)
     assert process.wait(5) == FAILED
 
@@ -378,11 +394,11 @@ def test_full_disk(up):
 
 def test_commands_take_turns(up):
     first = up.start("xl", "alive", "5")
-    time.sleep(0.3)
+    until(lambda: up.words() == ["alive 5"])
     assert up.run("xl", "say", "second") == (0, "second\n", "")
-    assert first.poll() == 0
+    assert first.wait(5) == 0
     first = up.start("xl", "alive", "20")
-    time.sleep(0.3)
+    until(lambda: up.words()[-1] == "alive 20")
     up.fails("--timeout", "1", "xl", "say", "x", why="another tarn command")
     first.kill()
     first.communicate()
@@ -474,7 +490,7 @@ def test_console_on_a_terminal(up):
     before = termios.tcgetattr(slave)
     process = up.start("console", "guest", stdin=slave)
     assert process.stdout.readline() == b"a line\n" and process.stdout.readline() == b"another\n"
-    time.sleep(0.5)
+    until(lambda: termios.tcgetattr(slave) != before)
     os.write(master, b"k\x03\r")
     assert process.stdout.read(3) == b"k\x03\r"
     os.write(master, b"\x1d")

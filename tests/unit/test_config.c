@@ -362,6 +362,30 @@ static void test_real_time(void **state)
     bad("extratime = 2", "d.cfg:3: extratime: must be at most 1\n");
 }
 
+static void test_tables(void **state)
+{
+    (void)state;
+    good("");
+    assert_int_equal(c.event_channels, 1023);
+    assert_int_equal(c.grant_frames, -1);
+    assert_int_equal(c.maptrack_frames, -1);
+    good("event_channels = 131071\nmax_grant_frames = 64\nmax_maptrack_frames = 1024\n");
+    assert_int_equal(c.event_channels, 131071);
+    assert_int_equal(c.grant_frames, 64);
+    assert_int_equal(c.maptrack_frames, 1024);
+    good("event_channels = 2\nmax_grant_frames = 1\nmax_maptrack_frames = 0\n");
+    assert_int_equal(c.event_channels, 2);
+    assert_int_equal(c.grant_frames, 1);
+    assert_int_equal(c.maptrack_frames, 0);
+    bad("event_channels = 1", "d.cfg:3: event_channels: must be at least 2\n");
+    bad("event_channels = 131072", "d.cfg:3: event_channels: must be at most 131071\n");
+    bad("event_channels = \"x\"", "d.cfg:3: event_channels: 'x' is not a number\n");
+    bad("max_grant_frames = 0", "d.cfg:3: max_grant_frames: must be at least 1\n");
+    bad("max_grant_frames = 65", "d.cfg:3: max_grant_frames: must be at most 64\n");
+    bad("max_maptrack_frames = -1", "d.cfg:3: max_maptrack_frames: must not be negative\n");
+    bad("max_maptrack_frames = 1025", "d.cfg:3: max_maptrack_frames: must be at most 1024\n");
+}
+
 static void test_bad_cpus(void **state)
 {
     (void)state;
@@ -455,17 +479,17 @@ static void test_all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),     cmocka_unit_test(test_all_keys),
-        cmocka_unit_test(test_syntax),       cmocka_unit_test(test_defaults_of_each_other),
-        cmocka_unit_test(test_command_line), cmocka_unit_test(test_cpus),
-        cmocka_unit_test(test_overrides),    cmocka_unit_test(test_overrides_alone),
-        cmocka_unit_test(test_missing),      cmocka_unit_test(test_unknown_key),
-        cmocka_unit_test(test_bytes),        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_lists),        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_vcpus),        cmocka_unit_test(test_real_time),
-        cmocka_unit_test(test_bad_cpus),     cmocka_unit_test(test_bad_names),
-        cmocka_unit_test(test_choices),      cmocka_unit_test(test_bad_overrides),
-        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_smallest),      cmocka_unit_test(test_all_keys),
+        cmocka_unit_test(test_syntax),        cmocka_unit_test(test_defaults_of_each_other),
+        cmocka_unit_test(test_command_line),  cmocka_unit_test(test_cpus),
+        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_overrides_alone),
+        cmocka_unit_test(test_missing),       cmocka_unit_test(test_unknown_key),
+        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_lists),         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_vcpus),         cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_tables),        cmocka_unit_test(test_bad_cpus),
+        cmocka_unit_test(test_bad_names),     cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_bad_overrides), cmocka_unit_test(test_all_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

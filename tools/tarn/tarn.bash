@@ -10,7 +10,7 @@ _tarn() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
     local commands='up xl create put console trace log status list-machines down help'
     local xl='list vcpu-list info create destroy pause unpause shutdown reboot vcpu-pin vcpu-set
-        sched-credit dmesg debug-keys top uptime domid domname rename help'
+        sched-credit dmesg debug-keys evtchn-list top uptime domid domname rename help'
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
