@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Runs the QEMU tests with Debian's python3 and leaves "PASSED FAILED" in OUT/results/qemu. A run
 # that was cut short counts as a failure; skipped tests count as neither.
+# All of them run as many at a time as there are CPUs (tests/qemu/conftest.py says who beside whom);
+# a selection, by pytest's arguments, runs one after the other, and -s shows what it prints.
 set -u
+[ $# -gt 0 ] || set -- -n "$(nproc)" --dist loadgroup --max-worker-restart=0
 O=${O:-build}
 mkdir -p "$O/results"
 rm -f "$O/results/qemu"

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures: `boot` starts machines and makes sure they end; `topology` goes over machine layouts."""
+"""Fixtures: `boot` starts machines and makes sure they end; `topology` goes over machine layouts.
+
+And who runs beside whom, when tests run several at a time (tools/run-pytest.sh): tests that share a machine run in one
+process, one after the other, and a test marked `alone` has the host for itself. That mark is for machines several of
+whose CPUs compute at once, each in a thread of the host's, and for whoever looks at the host's clock."""
+import fcntl
 import os
 import re
 from collections import namedtuple
@@ -10,6 +15,47 @@ import tarn
 from lab import Lab
 
 Cpu = namedtuple("Cpu", "socket core thread apic")
+
+WORKER = "PYTEST_XDIST_WORKER" in os.environ  # one of several processes, between which tests are shared out
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: no other test may run beside it")
+    os.makedirs(os.path.join(tarn.BUILD, "results"), exist_ok=True)
+
+
+def shares_a_machine(item):
+    """It uses a fixture of its module; pytest doesn't say so of one behind a lab that a module makes its own."""
+    found = [d for defs in item._fixtureinfo.name2fixturedefs.values() for d in defs]
+    return "lab" in item.fixturenames or any(d.scope == "module" for d in found)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What takes long first, so that nobody waits for it in the end; whoever must be alone last."""
+    if not WORKER:
+        return
+    for item in items:
+        if shares_a_machine(item):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
+
+    def turn(item):
+        if item.get_closest_marker("xdist_group"):
+            return 0
+        return 3 if item.get_closest_marker("alone") else 2 if "boot" in item.fixturenames else 1
+
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    """Who is to be alone waits until no other process is at a test, and these wait for it."""
+    if not WORKER:
+        yield
+        return
+    with open(os.path.join(tarn.BUILD, "results", "alone.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        yield
 
 
 class Topology:

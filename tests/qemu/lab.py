@@ -102,11 +102,21 @@ class Lab(Machine):
         self.xl("unpause", *self.domains)
         return said
 
-    def latencies(self, *names, what="wakes", skip=1):
-        """{name: (count, p50, p99, max)} in us over what nappers reported behind the first `skip`: sums, and the worst."""
+    def told(self, *names):
+        """How much each said so far; what is judged begins behind the report of that moment. The control domain was busy
+        with these and other domains until now, and a loaded host may have drawn that out over seconds."""
+        return {name: self.console(name).count("\n") for name in names}
+
+    @staticmethod
+    def reports(pattern, text, told):
+        return re.findall(pattern, "\n".join(text.split("\n")[told:]))[1:]
+
+    def latencies(self, told, what="wakes"):
+        """{name: (count, p50, p99, max)} in us over what nappers reported since they had told so much: sums, and the
+        worst."""
         found = {}
-        for name, text in zip(names, self.consoles(*names)):
-            said = re.findall(rf"nap: {what} (\d+), p50 (\d+) us, p99 (\d+) us, max (\d+) us", text)[skip:]
+        for name, text in zip(told, self.consoles(*told)):
+            said = self.reports(rf"nap: {what} (\d+), p50 (\d+) us, p99 (\d+) us, max (\d+) us", text, told[name])
             assert said, text
             rows = [tuple(map(int, row)) for row in said]
             found[name] = (sum(r[0] for r in rows), *(max(r[i] for r in rows) for i in (1, 2, 3)))
