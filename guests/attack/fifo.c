@@ -252,7 +252,8 @@ static void actor(void)
     }
 }
 
-/* Only ever polls ports that come and go with the protocol: between two looks they are not there. */
+/* Only ever polls ports that come and go with the protocol: between two looks they are not there.
+ */
 static void high_poller(void)
 {
     struct sched_poll poll = { .nr_ports = 1, .timeout = 1 };
@@ -280,14 +281,11 @@ static const char *make_high_ports(void)
     return reset() ? "a reset failed" : NULL;
 }
 
-static void start_others(void)
+static void start(unsigned int first, unsigned int end, void (*function)(void))
 {
-    unsigned int n = vcpu_count();
-
-    stop = false;
-    for (unsigned int v = 1; v < n; v++) {
+    for (unsigned int v = first; v < end; v++) {
         if (!vcpu_is_up(v)) {
-            vcpu_start(v, v == 1 ? high_poller : actor);
+            vcpu_start(v, function);
         }
     }
 }
@@ -302,20 +300,25 @@ static void stop_others(void)
     }
 }
 
-/* In and out at once, which is most of what the poller waits for. */
-static void director(struct dice *d, unsigned int rounds)
+/* In and out, which is what the poller waits for, and then all the rest. */
+static void direct(struct dice *d, unsigned int rounds)
 {
-    for (unsigned int i = 0; i < rounds; i++) {
-        if (i % 2) {
-            control(virt_to_mfn(pages[0]), 0, 0);
-            reset();
-        } else {
-            by_chance(d);
-        }
+    unsigned int n = vcpu_count();
+
+    stop = false;
+    start(1, n < 2 ? n : 2, high_poller);
+    for (unsigned int i = 0; i < 20 * rounds; i++) {
+        control(virt_to_mfn(pages[0]), 0, 0);
+        reset();
+    }
+    start(2, n, actor);
+    for (unsigned int i = 0; i < 4 * rounds; i++) {
+        by_chance(d);
         if (i % 64 == 0) {
             act_give_back(d);
         }
     }
+    stop_others();
 }
 
 /* A page that anything holds as a writable one can't be a table. */
@@ -360,9 +363,7 @@ const char *attack_fifo(void)
     trap_handle(14, skip_store);
     d = dice_of(0);
     upcalls_disable();
-    start_others();
-    director(&d, 4 * (unsigned int)arg_number("rounds", 3000));
-    stop_others();
+    direct(&d, (unsigned int)arg_number("rounds", 3000));
     why = reset() ? "a reset failed" : NULL;
     catch_init();
     upcalls_enable();

@@ -179,7 +179,7 @@ static uint64_t event_page(struct dice *d)
 {
     unsigned long mfn = some_mfn(d), pfn;
 
-    if (below(d, 4) || mfn > 0x20000) {
+    if (below(d, 4) || mfn >= 0x10000) { /* what the list below surely has */
         return virt_to_mfn(pages[below(d, NR_PAGES)]);
     }
     pfn = machine_to_phys_mapping[mfn];

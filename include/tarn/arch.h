@@ -62,11 +62,13 @@ void arch_vcpu_relinquish(struct vcpu *v);
  */
 void context_switch(struct vcpu *prev, struct vcpu *next);
 
-/* arch/x86/pv/clock.c. Called by kernel/vcpu.c: a vcpu's first time record, before it runs. */
+/* arch/x86/pv/clock.c. Called by kernel/vcpu.c, kernel/ops/domctl_vcpu.c: a vcpu's time record,
+ * before it runs. */
 void clock_update(struct vcpu *v);
 
-/* arch/x86/pv/clock.c. Called by kernel/domain.c, kernel/ops/platform_op.c: the wall clock in a
- * shared_info that is new, or when the clock was set. */
+/* arch/x86/pv/clock.c. Called by kernel/domain.c, kernel/ops/domctl_vcpu.c,
+ * kernel/ops/platform_op.c: the wall clock in a shared_info that is new, or when the clock was set.
+ */
 void clock_init_domain(struct domain *d);
 
 /* arch/x86/pv/traps.c. Called by kernel/domain.c: current's registers, as its domain crashes. */
@@ -143,9 +145,9 @@ bool evtchn_domain_destroy(struct domain *d);
 void console_flush_domain(struct domain *d);
 
 /*
- * kernel/domain.c. Called by arch/x86/mm/domain_frames.c: the last reference to a frame went, its
- * owner's count is to change; no lock or that domain's mmu_lock held. The lookup takes a reference
- * and is NULL for a domain that is gone; DOMID_SELF is current's.
+ * kernel/domain_list.c, kernel/domain.c. Called by arch/x86/mm/domain_frames.c: the last reference
+ * to a frame went, its owner's count is to change; no lock or that domain's mmu_lock held. The
+ * lookup takes a reference and is NULL for a domain that is gone; DOMID_SELF is current's.
  */
 struct domain *domain_get_by_id(domid_t domid);
 void domain_get(struct domain *d);

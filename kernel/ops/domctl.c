@@ -164,6 +164,7 @@ void domain_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->gpaddr_bits = (u8)cpu_features.phys_bits;
 }
 
+/* Of the first domain from this number on: xenconsoled finds all of them so. */
 static long op_getdomaininfo(struct domain *d, struct xen_domctl *op)
 {
     domain_info(d, &op->u.getdomaininfo);
@@ -466,10 +467,12 @@ long do_domctl(u64 arg)
     }
     o = find_operation(op.cmd);
     if (!o->no_domain) {
-        if (op.cmd == XEN_DOMCTL_getdomaininfo && op.domain >= DOMID_FIRST_RESERVED) {
-            return -EINVAL;
+        bool info = op.cmd == XEN_DOMCTL_getdomaininfo;
+
+        if (op.domain >= DOMID_FIRST_RESERVED) {
+            return info ? -EINVAL : -ESRCH;
         }
-        d = op.domain < DOMID_FIRST_RESERVED ? domain_get_by_id(op.domain) : NULL;
+        d = info ? domain_get_from(op.domain) : domain_get_by_id(op.domain);
         if (!d) {
             return -ESRCH;
         }

@@ -112,6 +112,15 @@ static long reset(struct vcpu *v)
     return mmu_settle(v->domain) ? 0 : -ERESTART;
 }
 
+/* A builder clears the shared page (xl's does), and the guest asks for nothing before it reads. */
+static void write_clock(struct domain *d)
+{
+    clock_init_domain(d);
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        clock_update(d->vcpu[i]);
+    }
+}
+
 static long take_context(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     int rc = arch_vcpu_set_context(v, c);
@@ -123,6 +132,9 @@ static long take_context(struct vcpu *v, const struct vcpu_guest_context *c)
         return rc;
     }
     v->initialised = true;
+    if (v->id == 0) {
+        write_clock(v->domain);
+    }
     if (c->flags & VGCF_online) {
         vcpu_up(v);
     } else {

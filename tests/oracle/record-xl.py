@@ -53,7 +53,7 @@ RUNS = {
 INIT = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin LD_LIBRARY_PATH=/lib
-mkdir -p /proc /sys /dev /tmp /run/xen /run/xenstored /var/lib/xenstored /var/lib/xen /var/log/xen /var/lock
+mkdir -p /proc /sys /dev /tmp /run/xen /run/xenstored /var/lib/xenstored /var/lib/xen /var/log/xen/console /var/lock
 ln -s /run /var/run
 mount -t proc proc /proc; mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
@@ -65,13 +65,14 @@ for m in /modules/*; do insmod $m || echo "xl: $m can't be loaded"; done
 [ -e /proc/xen/capabilities ] || mount -t xenfs xenfs /proc/xen
 xenstored --pid-file /run/xenstored.pid || echo "xl: no xenstored: $?"
 xen-init-dom0 >/dev/null || echo "xl: xen-init-dom0: $?"
-xenconsoled --log=none --pid-file=/run/xenconsoled.pid || echo "xl: no xenconsoled: $?"
+xenconsoled --log=guest --pid-file=/run/xenconsoled.pid || echo "xl: no xenconsoled: $?"
 cd /guests
+limit=$(cat /limit 2>/dev/null || echo 60)
 echo "xl: start"
 while read -r line; do
     case $line in '' | '#'*) continue ;; esac
     echo "$ $line"
-    timeout 60 sh -c "$line" >/tmp/o 2>/tmp/e
+    timeout $limit sh -c "$line" >/tmp/o 2>/tmp/e
     status=$?
     sed 's/^/o|/' /tmp/o; sed 's/^/e|/' /tmp/e
     echo "s|$status"
@@ -95,6 +96,12 @@ def unpack():
     return root
 
 
+def module(root, name):
+    """The bytes of a kernel module; empty if it is built in."""
+    found = sorted(root.glob(f"**/{name}.ko"))
+    return found[0].read_bytes() if found else b""
+
+
 def libraries(root, binaries):
     """Path of each library that the binaries need; downloaded ones come first."""
     dirs = {str(p.parent) for p in root.glob("**/lib*.so*") if "xenfsimage" not in str(p)}
@@ -112,12 +119,12 @@ def libraries(root, binaries):
     return found
 
 
-def initramfs(root, commands):
-    """A `newc` archive of all that."""
+def initramfs(root, commands, modules=(), files=()):
+    """A `newc` archive of all that; modules: names of further ones, files: path and bytes of each."""
     entry, reg, folder = linux.cpio_entry, stat.S_IFREG, stat.S_IFDIR | 0o755
     binaries = {name: root / path for name, path in BINARIES.items()}
     parts = [entry(name, folder) for name in ("bin", "dev", "lib", "lib64", "modules", "guests", "var", "var/lib",
-                                              "var/log", "etc", "etc/xen")]
+                                              "var/log", "etc", "etc/xen", "etc/xen/scripts")]
     parts += [entry("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1)),
               entry("dev/null", stat.S_IFCHR | 0o666, rdev=(1, 3)),
               entry("init", reg | 0o755, INIT.encode()),
@@ -130,10 +137,10 @@ def initramfs(root, commands):
         parts.append(entry(f"bin/{name}", reg | 0o755, path.read_bytes()))
     for name, path in libraries(root, binaries.values()).items():
         parts.append(entry(f"lib/{name}", reg | 0o755, pathlib.Path(path).read_bytes()))
-    for number, name in enumerate(MODULES):
-        found = sorted(root.glob(f"**/{name}.ko"))
-        if found:
-            parts.append(entry(f"modules/{number}-{name}.ko", reg | 0o644, found[0].read_bytes()))
+    for number, name in enumerate([*MODULES, *modules]):
+        if found := module(root, name):
+            parts.append(entry(f"modules/{number:02}-{name}.ko", reg | 0o644, found))
+    parts += [entry(path, reg | 0o755, data) for path, data in files]
     for path in sorted((OUT / "guests").glob("*.elf")) + sorted((ROOT / "guests/control/files").glob("*.cfg")):
         parts.append(entry(f"guests/{path.name}", reg | 0o644, path.read_bytes()))
     return b"".join(parts + [entry("TRAILER!!!", 0)])
@@ -172,11 +179,11 @@ def kept(lines):
     return [line for line in lines if re.match(r"(\$ |[oe]\|(?!\(XEN\) )|s\|)", line)]
 
 
-def boot(commands, smp, kernel, options):
+def boot(commands, smp, kernel, options, modules=(), files=()):
     """Runs the lines of a script; what the machine said, and whether all of them were run."""
     with tempfile.TemporaryDirectory(prefix="xl-") as directory:
         archive = pathlib.Path(directory) / "initramfs"
-        archive.write_bytes(initramfs(CACHE / "root", commands))
+        archive.write_bytes(initramfs(CACHE / "root", commands, modules, files))
         with subprocess.Popen(command(smp, kernel, archive, options), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu:
             try:

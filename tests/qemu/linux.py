@@ -45,7 +45,11 @@ RUNS = {
 }
 # Domains that the control domain makes: see linuxcontrol.py.
 CONTROL = ["control", "control-icount"]
-DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0", "control"]
+# Devices between domain 0, which is Debian's with its xl, and a domain: see linuxio.py.
+DEVICES = {"disk": ("disk", "tarn"), "net": ("net", "tarn"), "grub": ("grub", "tarn"),
+           "xen-disk": ("disk", "xen"), "xen-net": ("net", "xen")}
+DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0", "control", "disk", "net", "grub"]
+ALL = [*RUNS, *CONTROL, *DEVICES]
 
 # The early console, which is the hypercall console_io, is all that a domU has; printk.devkmsg lets
 # init write as much as it likes.
@@ -360,16 +364,24 @@ def by_control(name, kernel):
     return good
 
 
+def with_devices(name, kernel, options):
+    """The steps of linuxio.py; True when all were good."""
+    import linuxio  # pylint: disable=import-outside-toplevel
+    what, which = DEVICES[name]
+    busybox = (OUT / "linux/busybox").read_bytes()
+    return linuxio.run(what, kernel, busybox, cpio_entry, which, options.verbose)
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="*", help=f"which of: {' '.join([*RUNS, *CONTROL])} (default: {' '.join(DEFAULT)})")
+    parser.add_argument("runs", nargs="*", help=f"which of: {' '.join(ALL)} (default: {' '.join(DEFAULT)})")
     parser.add_argument("--shell", action="store_true", help="a shell in domain 0 of tarn; exit ends")
     parser.add_argument("--repeat", type=int, default=1, help="boot each that often")
     parser.add_argument("--timeout", type=float, default=180, help="seconds for a boot")
     parser.add_argument("--tail", type=int, default=15, help="lines to show of a boot that failed")
     parser.add_argument("-v", "--verbose", action="store_true", help="print the serial line")
     options = parser.parse_args()
-    unknown = [name for name in options.runs if name not in [*RUNS, *CONTROL]]
+    unknown = [name for name in options.runs if name not in ALL]
     if unknown:
         parser.error(f"no such run: {' '.join(unknown)}")
     return options
@@ -387,7 +399,12 @@ def main():
     bad = good = 0
     for name in (options.runs or DEFAULT) * options.repeat:
         try:
-            ok = by_control(name, kernel) if name in CONTROL else boot(name, kernel, archive, options)
+            if name in DEVICES:
+                ok = with_devices(name, kernel, options)
+            elif name in CONTROL:
+                ok = by_control(name, kernel)
+            else:
+                ok = boot(name, kernel, archive, options)
         except Skip as reason:
             print(f"linux: {name}: skipped: {reason}")
             continue

@@ -39,6 +39,12 @@ def test_fuzz(boot, seed):
 
 
 @pytest.mark.alone
+def test_fifo(boot):
+    """In and out of FIFO on all vcpus at once, beside two domains that send events."""
+    check(boot_beside(boot, "attack=fifo rounds=60"), 60)
+
+
+@pytest.mark.alone
 def test_as_dom0(boot):
     """The control domain is trusted with devices, but with no one's memory."""
     machine = boot(smp="2", cmdline="dom0_mem=64M dom0_max_vcpus=4", modules=["attack attack=all rounds=500"])

@@ -210,8 +210,8 @@ def test_names_for_backtraces():
     count, = struct.unpack_from("<I", rodata, at["_count"])
 
     def unpack(byte):
-        pair = at["_pairs"] + 2 * (byte - 128)
-        return chr(byte) if byte < 128 else unpack(rodata[pair]) + unpack(rodata[pair + 1])
+        pair = at["_pairs"] + 2 * ((byte - 128) % 256)
+        return chr(byte) if ord(".") <= byte < 128 else unpack(rodata[pair]) + unpack(rodata[pair + 1])
 
     table, p = {}, at[""]
     for _ in range(count):

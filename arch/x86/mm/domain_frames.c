@@ -66,7 +66,7 @@ static void adopt(struct domain *d, u32 first, u32 n)
     for (u32 i = first; i < first + n; i++) {
         frame_table[i].node.tag = d->domid;
         frame_table[i].type = FT_NONE;
-        frame_table[i].ref = FRAME_ALLOCATED | 1;
+        atomic_store(&frame_table[i].ref, FRAME_ALLOCATED | 1); /* last: now it can be got */
         list_insert(&d->page_list, i);
     }
 }
@@ -183,10 +183,13 @@ void share_frame_with(struct domain *d, mfn_t mfn, bool writable)
     struct frame *f = mfn_to_frame(mfn);
 
     f->node.tag = d->domid;
-    /* One extra reference and use are ours, so it never falls to 0 through the guest. */
-    f->ref = FRAME_ALLOCATED | 2;
     f->type = (writable ? FT_WRITABLE : FT_NONE) | FT_VALIDATED | 1;
     m2p[mfn.n] = INVALID_M2P;
+    /*
+     * One extra reference and use are ours, so it never falls to 0 through the guest. Last: a guest
+     * may be waiting for a frame of its own here, and what it got before would be forgotten.
+     */
+    atomic_store(&f->ref, FRAME_ALLOCATED | 2);
 }
 
 bool share_prepare(void)

@@ -247,7 +247,7 @@ void *pages_alloc(u32 order)
     }
     for (u32 i = 0; i < 1u << order; i++) {
         frame_table[f + i].node.tag = DOMID_XEN;
-        frame_table[f + i].ref = FRAME_ALLOCATED | 1;
+        frame_table[f + i].ref = FRAME_ALLOCATED; /* 0: frame_get, however late, takes none */
         frame_table[f + i].type = FT_NONE;
     }
     return memset(mfn_to_virt(MFN(f)), 0, PAGE_SIZE << order);
