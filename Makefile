@@ -23,7 +23,7 @@ endif
 CROSS_COMPILE ?=
 ifneq ($(LLVM),)
 CC := clang$(if $(CROSS_COMPILE), --target=$(patsubst %-,%,$(notdir $(CROSS_COMPILE))))
-CC_FLAGS := -fdirect-access-external-data -Wno-unknown-warning-option
+CC_FLAGS := -fdirect-access-external-data -fno-unroll-loops -Wno-unknown-warning-option
 LD := ld.lld
 else
 CC := $(CROSS_COMPILE)gcc
@@ -73,12 +73,12 @@ UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
 # What runs at boot, on a fault of ours, or for the control domain only is compiled for size: the
 # image has a limit (linker.ld).
-COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/paging $(addprefix cpu/,acpi apicid console \
+COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/frames mm/paging $(addprefix cpu/,acpi apicid console \
 	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
 	pv_layout numa topology trace_ring) evtchn/look \
-	$(addprefix kernel/,debug_keys destroy domain grant_table trace $(addprefix ops/,console_op domctl% evtchn_fifo exchange grant_copy grant_setup memory_op platform_op \
-	reservation sysctl% tarn_op tbuf_op version_op)) $(addprefix sched/,affinity cpupool credit_dump credit_share member pool null rr rtds% sedf%)
-$(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os)
+	$(addprefix kernel/,debug_keys destroy domain grant_table trace $(addprefix ops/,console_op cpu_policy domctl% evtchn_fifo exchange grant_copy grant_setup memory_op platform_op \
+	reservation sysctl% tarn_op tbuf_op)) $(addprefix sched/,affinity cpupool credit_dump credit_share member pool null rr rtds% sedf%)
+$(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os) -fno-jump-tables
 
 .PHONY: all
 all: $(IMAGE) $(GUEST_ELF) $$(ARCHIVE) $$(TARN) ## the hypervisor, all guests, the host's program

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The life of a domain: made, paused, shut down, crashed, freed. What it is made of (memory,
- * context) is the builder's, giving it back is destroy.c's. Locks: domain_list_lock (leaf) for the
- * list; domain.lock for pause counts and shutdown. A domain that was shut down keeps all it has, so
- * that it can be looked at.
+ * context) is the builder's, giving it back is destroy.c's, finding it is domain_list.c's. Locks:
+ * domain.lock for pause counts and shutdown. A domain that was shut down keeps all it has, so that
+ * it can be looked at.
  */
 #include <tarn/console.h>
 #include <tarn/domain.h>
@@ -19,102 +19,10 @@
 
 #define CONTROL_PAUSES_MAX 255u
 
-struct list domain_list = LIST_INIT(domain_list);
-struct spinlock domain_list_lock = SPINLOCK_INIT(RANK_LEAF); /* the list, not the domains */
-
-/* The lowest id from `first` on; the list's lock is held. */
-static struct domain *find_from(u32 first)
-{
-    list_for_each(l, &domain_list) {
-        struct domain *d = list_entry(l, struct domain, link);
-
-        if (d->domid >= first) {
-            return d;
-        }
-    }
-    return NULL;
-}
-
-static struct domain *find(domid_t domid)
-{
-    struct domain *d = find_from(domid);
-
-    return d && d->domid == domid ? d : NULL;
-}
-
-/* Not one whose last reference has gone: it is about to leave the list. */
-static bool get_unless_gone(struct domain *d)
-{
-    u32 old = atomic_load(&d->refcnt);
-
-    while (old && !atomic_cmpxchg(&d->refcnt, &old, old + 1)) {
-    }
-    return old != 0;
-}
-
-struct domain *domain_get_by_id(domid_t domid)
-{
-    struct domain *d;
-
-    if (domid == DOMID_SELF) {
-        d = current->domain;
-        domain_get(d);
-        return d;
-    }
-    spin_lock(&domain_list_lock);
-    d = find(domid);
-    if (d && !get_unless_gone(d)) {
-        d = NULL;
-    }
-    spin_unlock(&domain_list_lock);
-    return d;
-}
-
-struct domain *domain_get_from(u32 first)
-{
-    struct domain *d;
-
-    spin_lock(&domain_list_lock);
-    do {
-        d = find_from(first);
-        first = d ? d->domid + 1u : 0;
-    } while (d && !get_unless_gone(d));
-    spin_unlock(&domain_list_lock);
-    return d;
-}
-
-/* Not the last one again: who still has its number should not meet another domain under it. */
-domid_t domain_free_id(void)
-{
-    static u32 last; /* domain_list_lock */
-    domid_t id = DOMID_INVALID;
-
-    spin_lock(&domain_list_lock);
-    for (u32 i = 1; i < DOMID_FIRST_RESERVED && id == DOMID_INVALID; i++) {
-        u32 candidate = (last + i) % DOMID_FIRST_RESERVED;
-
-        if (candidate && !find((domid_t)candidate)) {
-            id = (domid_t)candidate;
-        }
-    }
-    last = id == DOMID_INVALID ? last : id;
-    spin_unlock(&domain_list_lock);
-    return id;
-}
-
-void domain_get(struct domain *d)
-{
-    atomic_fetch_add(&d->refcnt, 1u);
-}
-
-/* Nobody knows it any more, or nobody ever did. */
+/* Nobody knows it any more, or nobody ever did. Its number is not free before its frames have
+ * another owner. */
 static void domain_free(struct domain *d)
 {
-    spin_lock(&domain_list_lock);
-    if (d->link.next) {
-        list_del(&d->link);
-    }
-    spin_unlock(&domain_list_lock);
     for (u32 i = 0; i < d->max_vcpus; i++) {
         if (d->vcpu[i]) {
             sched_vcpu_destroy(d->vcpu[i]);
@@ -131,6 +39,7 @@ static void domain_free(struct domain *d)
         unshare_frame(d->shared_mfn);
     }
     grant_table_free(d);
+    domain_list_remove(d);
     page_free(d->console);
     page_free(d);
 }
@@ -183,23 +92,6 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
     }
     clock_init_domain(d);
     return d;
-}
-
-/* Into the list, by domid. */
-static int domain_list_add(struct domain *d)
-{
-    struct domain *next;
-    int rc = 0;
-
-    spin_lock(&domain_list_lock);
-    next = find_from(d->domid);
-    if (next && next->domid == d->domid) {
-        rc = -EEXIST;
-    } else {
-        list_add_tail(next ? &next->link : &domain_list, &d->link);
-    }
-    spin_unlock(&domain_list_lock);
-    return rc;
 }
 
 struct domain *domain_create(domid_t domid, const char *name, u32 max_vcpus,

@@ -4,8 +4,8 @@
 #
 # symtab holds for each function, by ascending address: how far it starts behind the one before (the
 # first: behind symtab_base), one byte when below 128, else two, the high one first with its top bit
-# set; its name, ended by a 0. A byte of 128 or more in a name stands for two others, which
-# symtab_pairs has: those pairs that were the most frequent, and those of such pairs.
+# set; its name, ended by a 0. A byte that is no name's, from 128 on or below ".", stands for two
+# others, which symtab_pairs has: those pairs that were the most frequent, and those of such pairs.
 function fail(why) {
     print "symtab.awk: " why >"/dev/stderr"
     failed = 1
@@ -46,7 +46,7 @@ function most_frequent(    p, best, n) {
 function new_tokens(    p, a, b, n) {
     split("", token)
     split("", busy)
-    for (n = 0; n < 8 && next_token < 256; n++) {
+    for (n = 0; n < 8 && next_token < 256 + 46; n++) {
         p = most_frequent()
         a = int(p / 256)
         b = p % 256
@@ -55,8 +55,9 @@ function new_tokens(    p, a, b, n) {
         }
         delete count[p]
         busy[a] = busy[b] = 1
-        token[p] = next_token
+        token[p] = next_token % 256
         pair[next_token++] = a ", " b
+        next_token += next_token == 256 # 0 ends a name
     }
     return n
 }
@@ -137,7 +138,7 @@ END {
     }
     print "symtab_pairs:"
     for (i = 128; i < next_token; i++) {
-        print "db " pair[i]
+        print "db " (i in pair ? pair[i] : "0, 0")
     }
     print "db 0"
 }

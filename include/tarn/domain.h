@@ -135,8 +135,12 @@ void domain_resume(struct domain *d);
  * is shut down with SHUTDOWN_crash. Returns; the vcpu does not run again after the exit loop.
  */
 void domain_crash(struct domain *d, const char *fmt, ...) __printf(2, 3);
+
+/* kernel/domain_list.c */
 extern struct list domain_list; /* domain_list_lock */
 extern struct spinlock domain_list_lock;
+int domain_list_add(struct domain *d);     /* -EEXIST: one has its domid */
+void domain_list_remove(struct domain *d); /* if it is there */
 
 /* kernel/ops/domctl.c: as XEN_DOMCTL_getdomaininfo tells it. */
 struct xen_domctl_getdomaininfo;

@@ -97,9 +97,10 @@ static bool in_text(u64 addr)
  * smaller pairs only, so it comes to an end. */
 static u32 unpack(u8 byte, char name[SYMBOL_MAX], u32 len)
 {
-    if (byte >= 128) {
-        len = unpack(symtab_pairs[2 * (byte - 128)], name, len);
-        return unpack(symtab_pairs[2 * (byte - 128) + 1], name, len);
+    if (byte >= 128 || byte < '.') {
+        const u8 *pair = &symtab_pairs[2 * (u8)(byte - 128)];
+
+        return unpack(pair[1], name, unpack(pair[0], name, len));
     }
     name[MIN(len, SYMBOL_MAX - 1)] = (char)byte;
     return len + 1;

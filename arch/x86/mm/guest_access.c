@@ -48,7 +48,7 @@ static inline size_t copy_words(void *dst, const void *src, size_t words)
     return words;
 }
 
-static int copy(void *dst, const void *src, size_t len)
+static inline int copy(void *dst, const void *src, size_t len)
 {
     return (len % 8 ? copy_bytes(dst, src, len) : copy_words(dst, src, len / 8)) ? -EFAULT : 0;
 }

@@ -65,8 +65,9 @@ int descriptors_validate(u64 *page)
 #define WINDOWS_PER_TABLE (512 / WINDOW_PAGES)
 #define WINDOW_TABLES 512 /* what one L2 holds: 8192 vcpus */
 static struct spinlock windows_lock = SPINLOCK_INIT(RANK_LEAF);
-static u16 windows_used[WINDOW_TABLES]; /* bits; windows_lock */
+static u16 *windows_used; /* of each table; bits; made for the first vcpu; windows_lock */
 _Static_assert(WINDOWS_PER_TABLE == 16, "bits of windows_used");
+_Static_assert(WINDOW_TABLES * sizeof(u16) <= PAGE_SIZE, "a page of them");
 
 static u64 window_va(u32 table, u32 window)
 {
@@ -116,7 +117,8 @@ static void window_free(u64 va)
 /* The window of a new vcpu: every page shows zeros, so that a stray selector is a #GP. */
 int vcpu_descriptors_init(struct vcpu *v)
 {
-    if (!zero_page && !(zero_page = page_alloc())) {
+    if ((!zero_page && !(zero_page = page_alloc())) ||
+        (!windows_used && !(windows_used = page_alloc()))) {
         return -ENOMEM;
     }
     v->arch.gdt_va = window_alloc();

@@ -79,15 +79,12 @@ static inline bool guest_address_ok(u64 va)
     return is_canonical(va) && (va < HV_START || va >= HV_END);
 }
 
-/* [va, va + len) lies in the guest's part of the address space. */
+/* [va, va + len) lies in the guest's part of the address space, in its lower half or above us. */
 static inline bool guest_range_ok(u64 va, u64 len)
 {
     u64 end = va + len;
 
-    if (end < va || !is_canonical(va)) {
-        return false;
-    }
-    return va < HV_START ? end <= 1UL << 47 : va >= HV_END;
+    return end >= va && (end <= 1UL << 47 || va >= HV_END);
 }
 
 /* Symbols of linker.ld */

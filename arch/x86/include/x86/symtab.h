@@ -5,5 +5,5 @@
 #include <tarn/types.h>
 
 extern const u8 symtab[];       /* distance and name of each, packed as symtab.awk says */
-extern const u8 symtab_pairs[]; /* what a byte from 128 on in a name stands for */
+extern const u8 symtab_pairs[]; /* what bytes from 128 on, then those below '.', stand for */
 extern const u32 symtab_base, symtab_count; /* where the first starts; how many */
