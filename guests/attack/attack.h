@@ -51,6 +51,11 @@ void refused(const char *what, long rc);
 /* Failures so far, as a result of an attack. */
 const char *verdict(void);
 
+/* others.c: all other vcpus that can be had run the function, until others_must_stop; how many. */
+extern volatile bool others_must_stop;
+unsigned int others_start(void (*function)(void));
+void others_stop(void); /* returns when they are down */
+
 /* Numbers by chance; the same state gives the same. */
 struct dice {
     unsigned long state;

@@ -14,7 +14,6 @@
 #define HYPERVISOR 0x100UL /* a frame of its image */
 
 static uint64_t memory[MAX_VCPUS][64];
-static volatile bool stop;
 static volatile unsigned long calls, entered, left, given;
 static unsigned long spare_pfn; /* a frame that is mapped nowhere */
 
@@ -247,7 +246,7 @@ static void actor(void)
     struct dice d = dice_of(vcpu_self());
 
     upcalls_disable();
-    while (!stop) {
+    while (!others_must_stop) {
         by_chance(&d);
     }
 }
@@ -261,7 +260,7 @@ static void high_poller(void)
 
     upcalls_disable();
     set_xen_guest_handle(poll.ports, &port);
-    while (!stop) {
+    while (!others_must_stop) {
         sched_op(SCHEDOP_poll, &poll);
         calls++;
     }
@@ -290,22 +289,12 @@ static void start(unsigned int first, unsigned int end, void (*function)(void))
     }
 }
 
-static void stop_others(void)
-{
-    unsigned int n = vcpu_count();
-
-    stop = true;
-    for (unsigned int v = 1; v < n; v++) {
-        vcpu_wait_down(v);
-    }
-}
-
 /* In and out, which is what the poller waits for, and then all the rest. */
 static void direct(struct dice *d, unsigned int rounds)
 {
     unsigned int n = vcpu_count();
 
-    stop = false;
+    others_must_stop = false;
     start(1, n < 2 ? n : 2, high_poller);
     for (unsigned int i = 0; i < 20 * rounds; i++) {
         control(virt_to_mfn(pages[0]), 0, 0);
@@ -318,7 +307,7 @@ static void direct(struct dice *d, unsigned int rounds)
             act_give_back(d);
         }
     }
-    stop_others();
+    others_stop();
 }
 
 /* A page that anything holds as a writable one can't be a table. */

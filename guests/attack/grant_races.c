@@ -10,35 +10,11 @@
 #define HYPERVISOR 0x100UL
 #define FORGED 0x100063UL /* an entry that maps the hypervisor's frame */
 
-static volatile bool stop;
 static volatile unsigned long turns, stores;
 
 static unsigned int rounds(void)
 {
     return (unsigned int)arg_number("rounds", 1000);
-}
-
-static unsigned int start_others(void (*function)(void))
-{
-    unsigned int n = vcpu_count(), started = 0;
-
-    stop = false;
-    for (unsigned int v = 1; v < n; v++) {
-        if (!vcpu_is_up(v) && vcpu_start(v, function) == 0) {
-            started++;
-        }
-    }
-    return started;
-}
-
-static void stop_others(void)
-{
-    unsigned int n = vcpu_count();
-
-    stop = true;
-    for (unsigned int v = 1; v < n; v++) {
-        vcpu_wait_down(v);
-    }
 }
 
 /* ---- an entry that changes while it is read ---- */
@@ -56,7 +32,7 @@ static void flipper(void)
                                GTF_permit_access, 0xffff, GTF_accept_transfer };
     struct dice d = { .state = vcpu_self() + 1 };
 
-    while (!stop) {
+    while (!others_must_stop) {
         entry->frame = frames[below(&d, 4)];
         entry->domid = below(&d, 8) ? ga.self : DOMID_XEN;
         entry->flags = flags[below(&d, 5)];
@@ -84,7 +60,7 @@ static bool entry_is_good(const void *va)
 
 static const char *race_entry(void)
 {
-    unsigned long mapped = 0, others = start_others(flipper);
+    unsigned long mapped = 0, others = others_start(flipper);
     const char *why = NULL;
 
     for (unsigned int i = 0; i < 10 * rounds() && mapped < rounds() && others && !why; i++) {
@@ -99,7 +75,7 @@ static const char *race_entry(void)
             why = "what was mapped can't be unmapped";
         }
     }
-    stop_others();
+    others_stop();
     grant_access(ga.refs[0], ga.self, virt_to_mfn(pages[0]), 0);
     grant_entry(ga.refs[0])->flags = 0;
     grant_put_back(ga_slots[0]);
@@ -123,7 +99,7 @@ static void unmapper(void)
 {
     unsigned int seen = 0;
 
-    while (!stop) {
+    while (!others_must_stop) {
         if (go != seen) {
             seen = go;
             try_unmap();
@@ -141,7 +117,7 @@ static const char *race_unmap(void)
 
     turns = go = 0;
     grant_access(ga.refs[0], ga.self, virt_to_mfn(pages[0]), 0);
-    others = start_others(unmapper);
+    others = others_start(unmapper);
     for (unsigned int i = 0; i < rounds() && others && !why; i++) {
         wins = 0;
         if (grant_map(ga.self, ga.refs[0], ga_slots[0], 0, &ga.handle)) {
@@ -157,7 +133,7 @@ static const char *race_unmap(void)
             why = "a handle was not unmapped once";
         }
     }
-    stop_others();
+    others_stop();
     grant_put_back(ga_slots[0]);
     if (!why && !grant_revoke(ga.refs[0])) {
         why = "a grant is in use that nobody has mapped";
@@ -191,7 +167,7 @@ static void writer(void)
     };
     grant_handle_t handle;
 
-    while (!stop) {
+    while (!others_must_stop) {
         if (grant_map(ga.self, ga.refs[0], ga_slots[slot], 0, &handle) == 0) {
             store(ga_slots[slot], turns++ % 2 ? FORGED : 0);
             grant_unmap(ga_slots[slot], handle);
@@ -240,7 +216,7 @@ static const char *race_type(void)
     pages[1][1] = 0;
     map_page(6, PTE_RO);
     grant_access(ga.refs[0], ga.self, virt_to_mfn(pages[6]), 0);
-    others = start_others(writer);
+    others = others_start(writer);
     for (unsigned int i = 0; i < 2 * rounds() && others && !why; i++) {
         if (pin(1, pages[6]) == 0) {
             tables++;
@@ -249,7 +225,7 @@ static const char *race_type(void)
         }
         let_write();
     }
-    stop_others();
+    others_stop();
     catch_init();
     for (unsigned int i = 0; i < GA_SLOTS; i++) {
         grant_put_back(ga_slots[i]);
@@ -379,7 +355,7 @@ static void fuzz(void)
         .memory = fuzz_memory[self],
     };
 
-    while (__atomic_add_fetch(&turns, 1, __ATOMIC_SEQ_CST) < fuzz_count && !stop) {
+    while (__atomic_add_fetch(&turns, 1, __ATOMIC_SEQ_CST) < fuzz_count && !others_must_stop) {
         fuzz_one(&d);
         if (below(&d, 64) == 0) {
             unsigned int page = (unsigned int)below(&d, NR_PAGES);
@@ -400,9 +376,9 @@ static void fuzz_all(void)
 {
     turns = 0;
     fuzz_count = 20UL * rounds();
-    start_others(fuzz);
+    others_start(fuzz);
     fuzz();
-    stop_others();
+    others_stop();
     for (unsigned int i = 0; i < GA_SLOTS; i++) {
         grant_put_back(ga_slots[i]);
     }

@@ -6,36 +6,11 @@
  */
 #include "attack.h"
 
-static volatile bool stop;
 static volatile unsigned long stores, maps;
 
 static unsigned int rounds(unsigned int otherwise)
 {
     return (unsigned int)arg_number("rounds", otherwise);
-}
-
-/* Starts the function on all other vcpus; how many run. */
-static unsigned int start_others(void (*function)(void))
-{
-    unsigned int n = vcpu_count(), started = 0;
-
-    stop = false;
-    for (unsigned int v = 1; v < n; v++) {
-        if (!vcpu_is_up(v) && vcpu_start(v, function) == 0) {
-            started++;
-        }
-    }
-    return started;
-}
-
-static void stop_others(void)
-{
-    unsigned int n = vcpu_count();
-
-    stop = true;
-    for (unsigned int v = 1; v < n; v++) {
-        vcpu_wait_down(v);
-    }
 }
 
 /* ---- A table must never be writable ---- */
@@ -53,7 +28,7 @@ static void writer(void)
 {
     unsigned int turn = vcpu_self();
 
-    while (!stop) {
+    while (!others_must_stop) {
         if (update_va_mapping(alias, maddr(pages[6]) | PTE_RW, UVMF_INVLPG) == 0) {
             maps++;
         }
@@ -88,7 +63,7 @@ const char *attack_type_race(void)
 
     trap_handle(14, skip_store);
     map_page(6, PTE_RO);
-    others = start_others(writer);
+    others = others_start(writer);
     for (unsigned int i = 0; i < n && !why; i++) {
         if (pin(1, pages[6]) == 0) {
             tables++;
@@ -100,7 +75,7 @@ const char *attack_type_race(void)
             map_page(6, PTE_RO);
         }
     }
-    stop_others();
+    others_stop();
     catch_init();
     map_at(alias, maddr(alias) | PTE_RW);
     printf("attack: %u times a table, %lu times writable for %u others, %lu stores\n", tables, maps,
@@ -132,7 +107,7 @@ static void sleeper(void)
     struct sched_poll poll = { .nr_ports = 1 };
 
     set_xen_guest_handle(poll.ports, &port);
-    while (!stop) {
+    while (!others_must_stop) {
         if (!second_base()) {
             break;
         }
@@ -158,7 +133,7 @@ const char *attack_base_race(void)
     }
     event_mask((evtchn_port_t)port);
     wake_port = (evtchn_port_t)port;
-    stop = false;
+    others_must_stop = false;
     if (vcpu_is_up(1) || vcpu_start(1, sleeper)) {
         return "vcpu 1 does not start";
     }
@@ -167,7 +142,7 @@ const char *attack_base_race(void)
         clock_sleep((1 + i % 3) * 30 *
                     US); /* at once: this cpu looks for work, and may find the other */
     }
-    stop_others();
+    others_stop();
     event_close(wake_port);
     printf("attack: %lu bases left, %lu overwritten\n", moves, released);
     return moves && released ? NULL : "no base was left";
