@@ -74,7 +74,7 @@ void grant_handle_cancel(struct domain *d, struct grant_handle *h, u32 number)
     spin_unlock(&gt->lock);
 }
 
-struct grant_handle *grant_handle_claim(struct domain *d, u32 number, u32 *flags)
+struct grant_handle *grant_handle_claim(struct domain *d, u32 number, u32 wanted, u32 *flags)
 {
     const struct grant_table *gt = &d->grants;
     struct grant_handle *h;
@@ -89,7 +89,7 @@ struct grant_handle *grant_handle_claim(struct domain *d, u32 number, u32 *flags
         if (unlikely(!(old & GRANT_FLAGS))) {
             return NULL;
         }
-        kinds = old & GRANT_KINDS;
+        kinds = old & wanted;
     } while (!atomic_cmpxchg(&h->flags, &old, (old & ~kinds) | kinds << GRANT_GOING_SHIFT));
     *flags = old;
     return h;
@@ -118,7 +118,7 @@ __cold bool grant_handles_release(struct domain *d)
 
     while (gt->released < gt->nr_handles) {
         u32 flags, number = gt->released++;
-        struct grant_handle *h = grant_handle_claim(d, number, &flags);
+        struct grant_handle *h = grant_handle_claim(d, number, GRANT_KINDS, &flags);
 
         if (h && (flags & GRANT_KINDS)) {
             grant_handle_finish(d, h, number, flags & GRANT_KINDS);

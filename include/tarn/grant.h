@@ -134,11 +134,12 @@ static inline void grant_handle_publish(struct grant_handle *h, struct domain *g
 }
 
 /*
- * Both kinds that it has become the caller's, so that nobody else unmaps them; NULL: it isn't in
- * use. *flags is what it had: without a kind it is somebody else's now, not to be looked at. Those
- * kinds that stay mapped are given back, the others finished, when no TLB leads there any more.
+ * Those of the wanted kinds that it has become the caller's, so that nobody else unmaps them; NULL:
+ * it isn't in use. *flags is what it had: without any of them it is not to be looked at, somebody
+ * else may be freeing it. Kinds that stay mapped are given back, the others finished, when no TLB
+ * leads there any more.
  */
-struct grant_handle *grant_handle_claim(struct domain *d, u32 number, u32 *flags);
+struct grant_handle *grant_handle_claim(struct domain *d, u32 number, u32 wanted, u32 *flags);
 static inline void grant_handle_give_back(struct grant_handle *h, u32 kinds)
 {
     if (kinds) {

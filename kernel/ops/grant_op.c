@@ -128,27 +128,29 @@ struct unmapping {
 static int unmap_one(const struct gnttab_unmap_grant_ref *op, bool replace, struct unmapping *u)
 {
     u64 device = replace ? 0 : op->dev_bus_addr, new_addr = replace ? op->dev_bus_addr : 0;
+    u32 kinds = (op->host_addr ? GNTMAP_host_map : 0u) | (device ? GNTMAP_device_map : 0u), flags;
     int status = GNTST_okay;
     struct grant_handle *h;
-    u32 flags, kinds = 0;
     mfn_t mfn;
 
-    h = grant_handle_claim(current->domain, op->handle, &flags);
+    h = grant_handle_claim(current->domain, op->handle, kinds, &flags);
     if (!h) {
         return GNTST_bad_handle;
     }
-    if (!(flags & GRANT_KINDS)) { /* they are on their way out already */
+    kinds &= flags;
+    if (!kinds) { /* it has none of them, or they are on their way out already */
         return GNTST_okay;
     }
-    kinds = flags & ((op->host_addr ? GNTMAP_host_map : 0u) | (device ? GNTMAP_device_map : 0u));
     mfn = grant_pinned_frame(&h->granter->grants, h->ref);
     if ((kinds & GNTMAP_device_map) && device != mfn_to_paddr(mfn)) {
         status = GNTST_bad_dev_addr;
     } else if ((kinds & GNTMAP_host_map) && grant_host_unmap(mfn, op->host_addr, new_addr, flags)) {
         status = GNTST_general_error;
     }
-    kinds = status == GNTST_okay ? kinds : 0;
-    grant_handle_give_back(h, flags & GRANT_KINDS & ~kinds);
+    if (status != GNTST_okay) {
+        grant_handle_give_back(h, kinds);
+        kinds = 0;
+    }
     *u = (struct unmapping){ h, op->handle, kinds };
     return status;
 }
