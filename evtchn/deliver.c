@@ -9,8 +9,11 @@
  * its table only after it broke all its channels; so as long as the near port is locked and
  * INTERDOMAIN, the far port, its table, its domain and the domain's vcpus exist; so do its queues,
  * as it leaves FIFO only when none of its ports is in use. The near table exists because its domain
- * is running us. notify_vcpu of the far end may change meanwhile (EVTCHNOP_bind_vcpu): it is read
- * once, and either vcpu is right.
+ * is running us.
+ *
+ * notify_vcpu of the far end may change meanwhile (EVTCHNOP_bind_vcpu). It is read after PENDING
+ * was set, or MASK cleared: a guest that moves a port looks at both behind the move, by an unmask,
+ * and so finds what we would take to the vcpu that was before.
  */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
@@ -20,13 +23,20 @@ _Static_assert(TWOLEVEL_EDGE == (u32)EVTCHN_MASKED && FIFO_EDGE == (u32)EVTCHN_M
 _Static_assert((TWOLEVEL_EDGE | TWOLEVEL_RAISE) == (u32)EVTCHN_DELIVERED, "");
 _Static_assert((FIFO_EDGE | FIFO_UNMASKED) == (u32)EVTCHN_DELIVERED, "");
 
-/* What is left to do after an edge. */
-static void climb(struct domain *d, const struct evtchn *chn, u32 port, u32 todo)
+static void raise(struct domain *d, const struct evtchn *chn, u32 port)
 {
     struct vcpu *v = d->vcpu[atomic_load(&chn->notify_vcpu)];
 
-    if ((todo & TWOLEVEL_RAISE) && twolevel_raise(READ_ONCE(v->info), port)) {
+    if (twolevel_raise(READ_ONCE(v->info), port)) {
         vcpu_kick(v);
+    }
+}
+
+/* What is left to do after an edge. */
+static void climb(struct domain *d, const struct evtchn *chn, u32 port, u32 todo)
+{
+    if (todo & TWOLEVEL_RAISE) {
+        raise(d, chn, port);
     }
     if (unlikely(atomic_load(&d->evtchn.nr_pollers))) {
         evtchn_wake_pollers(d, port);
@@ -41,10 +51,10 @@ static void upcall(struct vcpu *v)
 }
 
 /* The same under FIFO. */
-static void fifo_finish(struct domain *d, u32 vcpu, u32 port, u32 todo)
+static void fifo_finish(struct domain *d, u32 port, u32 todo)
 {
     if (todo & FIFO_UPCALL) {
-        upcall(d->vcpu[vcpu]);
+        upcall(d->vcpu[fifo_vcpu(todo)]);
     }
     if ((todo & FIFO_EDGE) && unlikely(atomic_load(&d->evtchn.nr_pollers))) {
         evtchn_wake_pollers(d, port);
@@ -55,10 +65,9 @@ static void fifo_finish(struct domain *d, u32 vcpu, u32 port, u32 todo)
 static u32 send_to_fifo(struct domain *d, struct evtchn_fifo *f, u32 port)
 {
     struct evtchn *chn = evtchn_at(&d->evtchn, port);
-    u32 vcpu = atomic_load(&chn->notify_vcpu);
-    u32 todo = fifo_send(f, &chn->fifo, port, vcpu);
+    u32 todo = fifo_send(f, &chn->fifo, port, &chn->notify_vcpu);
 
-    fifo_finish(d, vcpu, port, todo);
+    fifo_finish(d, port, todo);
     return todo & EVTCHN_DELIVERED;
 }
 
@@ -81,9 +90,8 @@ void evtchn_set_pending(struct domain *d, struct evtchn *sender, u32 port)
 void evtchn_set_waiting(struct domain *d, u32 port)
 {
     struct evtchn *chn = evtchn_at(&d->evtchn, port);
-    u32 vcpu = atomic_load(&chn->notify_vcpu);
 
-    fifo_finish(d, vcpu, port, fifo_send_waiting(d->evtchn.fifo, &chn->fifo, port, vcpu));
+    fifo_finish(d, port, fifo_send_waiting(d->evtchn.fifo, &chn->fifo, port, &chn->notify_vcpu));
 }
 
 /* The part of a send that is not hot is kept out of it, so that the hot one saves no registers. */
@@ -103,15 +111,14 @@ static __attribute__((noinline)) int send_fifo(struct evtchn *near, struct domai
                                                struct evtchn_fifo *f, u32 port)
 {
     struct evtchn *far = evtchn_at(&d->evtchn, port);
-    u32 vcpu = atomic_load(&far->notify_vcpu);
-    u32 todo = fifo_send(f, &far->fifo, port, vcpu);
+    u32 todo = fifo_send(f, &far->fifo, port, &far->notify_vcpu);
 
     near->count[todo & EVTCHN_DELIVERED]++;
     if (near == far) {
         evtchn_unlock(near);
-        fifo_finish(d, vcpu, port, todo);
+        fifo_finish(d, port, todo);
     } else {
-        fifo_finish(d, vcpu, port, todo);
+        fifo_finish(d, port, todo);
         evtchn_unlock(near);
     }
     return 0;
@@ -168,13 +175,12 @@ static bool in_use(const struct evtchn *chn)
 
 static void unmask_fifo(struct domain *d, struct evtchn *chn, u32 port)
 {
-    u32 vcpu = atomic_load(&chn->notify_vcpu);
     struct evtchn_fifo *f;
 
     evtchn_lock(chn);
     f = atomic_load(&d->evtchn.fifo);
-    if (in_use(chn) && f && fifo_unmask(f, &chn->fifo, port, vcpu)) {
-        upcall(d->vcpu[vcpu]);
+    if (in_use(chn) && f) {
+        fifo_finish(d, port, fifo_unmask(f, &chn->fifo, port, &chn->notify_vcpu));
     }
     evtchn_unlock(chn);
 }
@@ -183,7 +189,6 @@ int evtchn_unmask(struct domain *d, u32 port)
 {
     struct evtchn *chn = evtchn_from_port(&d->evtchn, port);
     shared_info_t *s = d->shared_info;
-    struct vcpu *v;
 
     if (!chn) {
         return -EINVAL;
@@ -191,9 +196,8 @@ int evtchn_unmask(struct domain *d, u32 port)
     if (unlikely(atomic_load(&d->evtchn.fifo))) {
         unmask_fifo(d, chn, port);
     } else if (likely(in_use(chn)) && likely(port < EVTCHN_2L_PORTS)) {
-        v = d->vcpu[atomic_load(&chn->notify_vcpu)];
-        if (twolevel_unmask(s->evtchn_pending, s->evtchn_mask, READ_ONCE(v->info), port)) {
-            vcpu_kick(v);
+        if (twolevel_unmask(s->evtchn_pending, s->evtchn_mask, port)) {
+            raise(d, chn, port);
         }
     }
     return 0;

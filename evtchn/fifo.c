@@ -88,18 +88,18 @@ static bool claim(event_word_t *word)
     return true;
 }
 
-/* PENDING was set and LINKED was clear a moment ago. True: an upcall is due. A vcpu without a
- * control block has no queues: the event stays pending. */
-static bool link(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
+/* PENDING was set and LINKED was clear a moment ago. Returns FIFO_UPCALL and the vcpu, or 0. A vcpu
+ * without a control block has no queues: the event stays pending. */
+static u32 link(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *notify)
 {
+    u32 vcpu = atomic_load(notify), priority = atomic_load(&p->priority);
     struct evtchn_fifo_control_block *control = atomic_load(&f->vcpu[vcpu].control);
-    u32 priority = atomic_load(&p->priority);
     u32 place = vcpu * EVTCHN_FIFO_MAX_QUEUES + priority, last = atomic_load(&p->queue);
     struct fifo_queue *q = queue_at(f, place), *old = queue_at(f, last);
     bool upcall = false;
 
     if (unlikely(!control)) {
-        return false;
+        return 0;
     }
     lock_queues(q, old);
     if (likely(atomic_load(&p->queue) == last) && claim(fifo_word(f, port))) {
@@ -110,14 +110,14 @@ static bool link(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
         upcall = append(f, q, port, control, priority);
     }
     unlock_queues(q, old);
-    return upcall;
+    return upcall ? FIFO_UPCALL | vcpu << 8 : 0;
 }
 
 /*
  * There is no word yet. Either we see the page that has come meanwhile, or whoever brought it sees
  * `waiting` (fifo_add_page, fifo_send_waiting): each writes the one before it reads the other.
  */
-static u32 put_off(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
+static u32 put_off(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu)
 {
     u32 todo = atomic_xchg(&p->waiting, (u8)1) ? 0 : FIFO_EDGE;
 
@@ -127,7 +127,7 @@ static u32 put_off(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcp
     return todo;
 }
 
-u32 fifo_send(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
+u32 fifo_send(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu)
 {
     event_word_t *word = fifo_word(f, port);
     u32 old, todo;
@@ -137,24 +137,21 @@ u32 fifo_send(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
     }
     old = atomic_fetch_or(word, FIFO_PENDING);
     todo = old & FIFO_PENDING ? 0 : old & FIFO_MASKED ? FIFO_EDGE : FIFO_EDGE | FIFO_UNMASKED;
-    if (!(old & (FIFO_MASKED | FIFO_LINKED)) && link(f, p, port, vcpu)) {
-        todo |= FIFO_UPCALL;
-    }
-    return todo;
+    return old & (FIFO_MASKED | FIFO_LINKED) ? todo : todo | link(f, p, port, vcpu);
 }
 
-u32 fifo_send_waiting(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
+u32 fifo_send_waiting(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu)
 {
     return atomic_load(&p->waiting) && atomic_xchg(&p->waiting, (u8)0) ? fifo_send(f, p, port, vcpu)
                                                                        : 0;
 }
 
-bool fifo_unmask(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu)
+u32 fifo_unmask(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu)
 {
     event_word_t *word = fifo_word(f, port);
     u32 old = word ? atomic_fetch_and(word, ~FIFO_MASKED) : 0;
 
-    return (old & FIFO_PENDING) && !(old & FIFO_LINKED) && link(f, p, port, vcpu);
+    return (old & (FIFO_PENDING | FIFO_LINKED)) == FIFO_PENDING ? link(f, p, port, vcpu) : 0;
 }
 
 bool fifo_is_pending(const struct evtchn_fifo *f, const struct fifo_port *p, u32 port)

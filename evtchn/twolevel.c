@@ -23,8 +23,7 @@ bool twolevel_raise(struct vcpu_info *info, u32 port)
     return evtchn_upcall(info);
 }
 
-/* EVTCHNOP_unmask: an event that waits behind MASK is raised now. */
-bool twolevel_unmask(const u64 *pending, u64 *mask, struct vcpu_info *info, u32 port)
+bool twolevel_unmask(const u64 *pending, u64 *mask, u32 port)
 {
-    return test_and_clear_bit(port, mask) && test_bit(port, pending) && twolevel_raise(info, port);
+    return test_and_clear_bit(port, mask) && test_bit(port, pending);
 }

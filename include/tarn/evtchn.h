@@ -255,4 +255,8 @@ static inline bool evtchn_upcall(struct vcpu_info *info)
 }
 
 bool twolevel_raise(struct vcpu_info *info, u32 port);
-bool twolevel_unmask(const u64 *pending, u64 *mask, struct vcpu_info *info, u32 port);
+
+/* EVTCHNOP_unmask. True: an event waits, and must be raised now, at the vcpu that the port notifies
+ * now: a guest that moves the port asks for an unmask behind that, which finds nothing to do if
+ * ours came before. */
+bool twolevel_unmask(const u64 *pending, u64 *mask, u32 port);

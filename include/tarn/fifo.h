@@ -77,20 +77,28 @@ static inline event_word_t *fifo_word(const struct evtchn_fifo *f, u32 port)
 }
 
 /*
- * In all of these `port` is the number of p, and vcpu, which exists, the one it notifies. Any
- * number of them may run at once, also for the same port. What is said of an event:
+ * In all of these `port` is the number of p, and *vcpu the one it notifies, which may change
+ * meanwhile and always exists. It is read when there is something to link, so that an event never
+ * goes to a vcpu which the port had left before the event came or was unmasked. Any number of them
+ * may run at once, also for the same port. What is said of an event:
  */
 enum {
     FIFO_EDGE = 1u,     /* PENDING went from 0 to 1: whoever polls the port must wake */
     FIFO_UNMASKED = 2u, /* and MASKED is clear. Both are as in the two-level protocol. */
-    FIFO_UPCALL = 4u,   /* a queue became ready: the upcall must be made pending */
+    FIFO_UPCALL = 4u,   /* a queue of fifo_vcpu() became ready: its upcall must be made pending */
 };
-u32 fifo_send(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu);
+
+static inline u32 fifo_vcpu(u32 todo)
+{
+    return todo >> 8;
+}
+
+u32 fifo_send(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu);
 /* An event waited for a word; now that there is one it is sent. To call for each port of a page
  * after that came to be. */
-u32 fifo_send_waiting(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu);
-/* EVTCHNOP_unmask: true: make the upcall pending. */
-bool fifo_unmask(struct evtchn_fifo *f, struct fifo_port *p, u32 port, u32 vcpu);
+u32 fifo_send_waiting(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu);
+/* EVTCHNOP_unmask. Returns FIFO_UPCALL or 0. */
+u32 fifo_unmask(struct evtchn_fifo *f, struct fifo_port *p, u32 port, const u16 *vcpu);
 bool fifo_is_pending(const struct evtchn_fifo *f, const struct fifo_port *p, u32 port);
 bool fifo_is_linked(const struct evtchn_fifo *f, u32 port);
 /* The port is closed, nobody sends to it. Its place in a queue it keeps: who takes it out finds

@@ -27,6 +27,8 @@ YIELD_CFLAGS = os.environ.get("YIELD_CFLAGS", "-std=gnu11 -g -O1 -Iinclude -Iarc
                               "-D__XEN_INTERFACE_VERSION__=0x00041100").split()
 PASS, EXPECTED, MUTANT = "passes", "counterexample", "caught"
 
+MOVED = "VCPUS=2 PORTS=1 SENDERS=1 MOVE LOOK MASKER MASKS=1"
+
 # name, file, sizes
 MODELS = [
     ("twolevel scan", "twolevel.pml", "PREEMPT"),
@@ -34,6 +36,7 @@ MODELS = [
     ("twolevel one port", "twolevel.pml", "PORTS=1 PREEMPT"),
     ("twolevel masker", "twolevel.pml", "PORTS=1 SENDERS=1 MASKER PREEMPT"),
     ("twolevel bind_vcpu", "twolevel.pml", "VCPUS=2 PORTS=1 SENDERS=1 SENDS=1 MOVE"),
+    ("twolevel bind_vcpu and masker", "twolevel.pml", MOVED + " SENDS=1"),
     ("twolevel poll", "twolevel.pml", "POLL=0 PORTS=1"),
     ("twolevel poll and upcall", "twolevel.pml", "POLL=0 SENDS=1"),
     ("twolevel poll beside a vcpu", "twolevel.pml", "POLL=1 VCPUS=2 PORTS=1 SENDERS=1 SENDS=2"),
@@ -64,6 +67,7 @@ MUTANTS = [
     ("unmask looks at PENDING first", "twolevel.pml", SMALL + " BUG_UNMASK_LOOKS_FIRST"),
     ("unmask raises nothing", "twolevel.pml", SMALL + " BUG_UNMASK_NO_RAISE"),
     ("unmask without barrier", "twolevel.pml", SMALL + " BUG_UNMASK_PLAIN"),
+    ("unmask reads the vcpu first", "twolevel.pml", MOVED + " SENDS=1 BUG_UNMASK_READS_VCPU_FIRST"),
     # block, kick, the scheduler
     ("block looks first", "twolevel.pml", SMALL + " BUG_BLOCK_LOOKS_FIRST"),
     ("block does not look", "twolevel.pml", SMALL + " BUG_BLOCK_NO_LOOK"),

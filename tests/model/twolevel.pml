@@ -269,12 +269,14 @@ inline send(p)
 /* EVTCHNOP_unmask. */
 inline evtchn_unmask(p)
 {
+#ifdef BUG_UNMASK_READS_VCPU_FIRST
     n = notify[p];
+#endif
 #ifdef BUG_UNMASK_LOOKS_FIRST
     masked = (pending[WORD(p)] & BIT(p)) != 0;
     d_step { drained -> was = (mask[WORD(p)] & BIT(p)) != 0; mask[WORD(p)] = mask[WORD(p)] & ~BIT(p) }
     if
-    :: was && masked -> twolevel_raise(n, p)
+    :: was && masked -> n = notify[p]; twolevel_raise(n, p)
     :: else
     fi;
     masked = 0;
@@ -289,7 +291,11 @@ inline evtchn_unmask(p)
     if
     :: was ->
         if
-        :: pending[WORD(p)] & BIT(p) -> twolevel_raise(n, p)
+        :: pending[WORD(p)] & BIT(p) ->
+#ifndef BUG_UNMASK_READS_VCPU_FIRST
+            n = notify[p];
+#endif
+            twolevel_raise(n, p)
         :: else
         fi
     :: else
@@ -326,12 +332,22 @@ proctype masker(byte me)
 {
     byte n, i;
     bit was, masked;
+#ifdef MASKS
+    byte left = MASKS;
+
+    do
+    :: d_step { drained && left > 0 -> mask[WORD(0)] = mask[WORD(0)] | BIT(0); left-- }
+        evtchn_unmask(0)
+    :: break
+    od
+#else
 
     do
     :: d_step { drained -> mask[WORD(0)] = mask[WORD(0)] | BIT(0) }
         evtchn_unmask(0)
     :: break
     od
+#endif
 }
 
 /* The timers of those who poll with a deadline. */
@@ -438,7 +454,9 @@ inline scan_word(w)
         :: WORD(p) == w && (todo & BIT(p)) && owner[p] == me ->
             if
             :: handle(p)
+#ifndef LOOK /* the masker does enough of that */
             :: handle_masked(p)
+#endif
             fi
         :: else
         fi;
@@ -549,7 +567,11 @@ guest: /* it does what it likes, with upcalls on */
     :: me == POLL -> goto poll
 #endif
 #ifdef MOVE
+#ifdef LOOK
+    :: me == owner[0] && me == 0 -> goto move /* once */
+#else
     :: me == owner[0] && VCPUS > 1 -> goto move
+#endif
 #endif
     fi;
 
@@ -661,7 +683,9 @@ poll_done:
 #endif
 
 #ifdef MOVE
-move: /* port 0 to the other vcpu, as Linux does: under its lock, masked, unmasked by hypercall */
+move: /* port 0 to the other vcpu, as Linux does: under its lock, masked, unmasked by hypercall; or,
+         with LOOK, so that others may mask and unmask it meanwhile: who unmasks sees what is pending,
+         and if nobody will the mover does it */
 #ifdef BUG_MOVE_NO_LOCK
     skip;
 #else
@@ -672,12 +696,23 @@ move: /* port 0 to the other vcpu, as Linux does: under its lock, masked, unmask
         fi
     }
 #endif
-#ifndef BUG_MOVE_UNMASKED
+#if !defined(BUG_MOVE_UNMASKED) && !defined(LOOK)
     atomic { drained -> mask[WORD(0)] = mask[WORD(0)] | BIT(0) }
 #endif
     notify[0] = 1 - me;
-    owner[0] = 1 - me;
-#ifndef BUG_MOVE_UNMASKED
+    atomic { drained -> owner[0] = 1 - me }
+#ifdef LOOK
+    if
+    :: pending[WORD(0)] & BIT(0) ->
+        if
+        :: !masked_now(0) ->
+            atomic { drained -> mask[WORD(0)] = mask[WORD(0)] | BIT(0) }
+            evtchn_unmask(0)
+        :: else
+        fi
+    :: else
+    fi;
+#elif !defined(BUG_MOVE_UNMASKED)
     evtchn_unmask(0);
 #endif
     moving = 0;

@@ -68,9 +68,16 @@ static int setup(void **state)
     return 0;
 }
 
+/* What is to be done, without the vcpu that it says. */
+static u32 checked(u32 todo, u32 vcpu)
+{
+    assert_int_equal(fifo_vcpu(todo), todo & FIFO_UPCALL ? vcpu : 0);
+    return todo & 0xff;
+}
+
 static u32 send_to(u32 port, u32 vcpu)
 {
-    return fifo_send(F, &ports[port], port, vcpu);
+    return checked(fifo_send(F, &ports[port], port, &(u16){ (u16)vcpu }), vcpu);
 }
 
 static u32 send(u32 port)
@@ -80,7 +87,7 @@ static u32 send(u32 port)
 
 static bool unmask(u32 port)
 {
-    return fifo_unmask(F, &ports[port], port, 0);
+    return fifo_unmask(F, &ports[port], port, &(u16){ 0 });
 }
 
 static void expect_word(u32 port, u32 want)
@@ -315,21 +322,22 @@ static void test_no_word(void **state)
     assert_int_equal(control[0].ready, 0);
     /* its word comes */
     add_page();
-    assert_int_equal(fifo_send_waiting(F, p, 1500, 0), FIFO_EDGE | FIFO_UNMASKED | FIFO_UPCALL);
-    assert_int_equal(fifo_send_waiting(F, p, 1500, 0), 0);
+    assert_int_equal(fifo_send_waiting(F, p, 1500, &(u16){ 0 }),
+                     FIFO_EDGE | FIFO_UNMASKED | FIFO_UPCALL);
+    assert_int_equal(fifo_send_waiting(F, p, 1500, &(u16){ 0 }), 0);
     ORDER(0, 1500);
     /* closed before that */
     send(2500);
     fifo_clear(F, &ports[2500], 2500);
     assert_false(fifo_is_pending(F, &ports[2500], 2500));
     add_page();
-    assert_int_equal(fifo_send_waiting(F, &ports[2500], 2500, 0), 0);
+    assert_int_equal(fifo_send_waiting(F, &ports[2500], 2500, &(u16){ 0 }), 0);
     expect_word(2500, 0);
     /* masked by the guest before we had it */
     send(3500);
     words[3500] = M;
     add_page();
-    assert_int_equal(fifo_send_waiting(F, &ports[3500], 3500, 0), FIFO_EDGE);
+    assert_int_equal(fifo_send_waiting(F, &ports[3500], 3500, &(u16){ 0 }), FIFO_EDGE);
     expect_word(3500, P | M);
 }
 
@@ -440,7 +448,7 @@ static void test_spoilt_at_random(void **state)
             ports[port].priority = junk % PRIORITIES;
             break;
         case 4:
-            (void)fifo_unmask(F, &ports[port], port, v);
+            (void)fifo_unmask(F, &ports[port], port, &(u16){ (u16)v });
             break;
         case 5:
             fifo_clear(F, &ports[port], port);
@@ -512,7 +520,7 @@ static void walk_step(u32 op, u32 port, u32 v)
     case 2:
         masked[port] = false;
         model_link(port, v);
-        (void)fifo_unmask(F, &ports[port], port, v);
+        (void)fifo_unmask(F, &ports[port], port, &(u16){ (u16)v });
         break;
     case 3:
         pending[port] = false;
@@ -553,10 +561,18 @@ static void test_random_walk(void **state)
 /* ---- Threads ---- */
 
 enum { SENDERS = 3, RACE_PORTS = 6, RACE_SENDS = 20000 };
-static u32 sent[RACE_PORTS + 1], seen[RACE_PORTS + 1], bound[RACE_PORTS + 1]; /* atomic */
-static u32 upcall[VCPUS], at_work;                                            /* atomic */
+static u32 sent[RACE_PORTS + 1], seen[RACE_PORTS + 1]; /* atomic */
+static u16 bound[RACE_PORTS + 1];                      /* atomic */
+static u32 upcall[VCPUS], at_work;                     /* atomic */
 
 /* As many as ports: a port has one sender at a time. */
+static void make_upcall(u32 todo)
+{
+    if (todo & FIFO_UPCALL) {
+        atomic_store(&upcall[fifo_vcpu(todo)], 1);
+    }
+}
+
 static void *sender(void *arg)
 {
     u32 id = *(u32 *)arg;
@@ -564,12 +580,9 @@ static void *sender(void *arg)
 
     for (u32 i = 0; i < RACE_SENDS; i++) {
         u32 port = 1 + id + (u32)rand_r(&seed) % (RACE_PORTS / SENDERS) * SENDERS;
-        u32 v = atomic_load(&bound[port]);
 
         atomic_fetch_add(&sent[port], 1);
-        if (fifo_send(F, &ports[port], port, v) & FIFO_UPCALL) {
-            atomic_store(&upcall[v], 1);
-        }
+        make_upcall(fifo_send(F, &ports[port], port, &bound[port]));
         if (i % 16 == 0) {
             sched_yield();
         }
@@ -590,7 +603,7 @@ static void saw(u32 port)
 /* The guest, one vcpu: handles what comes, masks and unmasks, moves ports. */
 static void handle(u32 v, unsigned int *seed)
 {
-    u32 port = consume(v), to;
+    u32 port = consume(v);
 
     if (!port) {
         return;
@@ -601,16 +614,13 @@ static void handle(u32 v, unsigned int *seed)
         atomic_store(&ports[port].priority, (u8)(rand_r(seed) % PRIORITIES));
         break;
     case 1:
-        atomic_store(&bound[port], (u32)rand_r(seed) % VCPUS);
+        atomic_store(&bound[port], (u16)((u32)rand_r(seed) % VCPUS));
         break;
     case 2:
         atomic_fetch_or(&words[port], M);
         sched_yield();
         if (atomic_fetch_and(&words[port], ~M) & P) {
-            to = atomic_load(&bound[port]);
-            if (fifo_unmask(F, &ports[port], port, to)) {
-                atomic_store(&upcall[to], 1);
-            }
+            make_upcall(fifo_unmask(F, &ports[port], port, &bound[port]));
         }
         break;
     default:

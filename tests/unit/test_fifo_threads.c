@@ -29,6 +29,7 @@ void arch_spin_service(void)
 enum { PORTS = 4, HIGH = 3, LOW = 12, BURST = 3, ROUNDS = 30000, DEADLINE_S = 60 };
 
 static struct evtchn_fifo *fifo; /* for one vcpu */
+static const u16 notify;         /* that one */
 static event_word_t page[FIFO_WORDS_PER_PAGE];
 static struct evtchn_fifo_control_block control;
 static struct vcpu_info info;
@@ -60,7 +61,7 @@ static void *sender(void *arg)
 
     for (u32 value = 1; value <= ROUNDS * BURST && !atomic_load(&failures); value++) {
         atomic_store(&sent[port], value);
-        upcall(fifo_send(fifo, &ports[port], port, 0) & FIFO_UPCALL);
+        upcall(fifo_send(fifo, &ports[port], port, &notify) & FIFO_UPCALL);
         while (value % BURST == 0 && atomic_load(&seen[port]) != value && !atomic_load(&failures)) {
             sched_yield();
             if (now_s() > deadline) {
@@ -96,7 +97,7 @@ static void unmask(u32 port)
             return;
         }
     }
-    upcall(fifo_unmask(fifo, &ports[port], port, 0));
+    upcall(fifo_unmask(fifo, &ports[port], port, &notify));
 }
 
 static void handle(u32 port, bool masks)

@@ -33,6 +33,7 @@ enum { PORTS = 2, HIGH = 6, LOW = 7, QUEUES = 2 };
 enum style { EDGE, LEVEL_BY_MEMORY, LEVEL_BY_HYPERCALL, LEVEL_WITHOUT_A_LOOK };
 
 static struct evtchn_fifo *fifo; /* for one vcpu */
+static const u16 notify;         /* that one */
 static event_word_t page[FIFO_WORDS_PER_PAGE];
 static struct evtchn_fifo_control_block control;
 static struct vcpu_info info;
@@ -70,7 +71,7 @@ static void send(u32 port, u32 times)
         u32 todo;
 
         (void)atomic_fetch_add(&sent[port], 1);
-        todo = fifo_send(fifo, &ports[port], port, 0);
+        todo = fifo_send(fifo, &ports[port], port, &notify);
         upcall(todo & FIFO_UPCALL);
     }
 }
@@ -108,7 +109,7 @@ static void mover_once(void)
 static void masker(void)
 {
     (void)atomic_fetch_or(&page[1], FIFO_MASKED);
-    upcall(fifo_unmask(fifo, &ports[1], 1, 0));
+    upcall(fifo_unmask(fifo, &ports[1], 1, &notify));
 }
 
 /* EVTCHNOP_expand_array. */
@@ -116,7 +117,7 @@ static void expander(void)
 {
     fifo_add_page(fifo, page);
     for (u32 port = 1; port <= PORTS; port++) {
-        upcall(fifo_send_waiting(fifo, &ports[port], port, 0) & FIFO_UPCALL);
+        upcall(fifo_send_waiting(fifo, &ports[port], port, &notify) & FIFO_UPCALL);
     }
 }
 
@@ -137,7 +138,7 @@ static void unmask(u32 port, enum style style)
             return;
         }
     }
-    upcall(fifo_unmask(fifo, &ports[port], port, 0));
+    upcall(fifo_unmask(fifo, &ports[port], port, &notify));
 }
 
 static void take(u32 port)

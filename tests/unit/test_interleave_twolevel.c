@@ -80,7 +80,7 @@ static void masker(void)
     u32 port = setting.port[0];
 
     set_bit(port, mask);
-    kick(twolevel_unmask(pending, mask, &info, port));
+    kick(twolevel_unmask(pending, mask, port) && twolevel_raise(&info, port));
 }
 
 /* ---- The guest ---- */
@@ -88,7 +88,7 @@ static void masker(void)
 static void unmask(u32 port, enum style style)
 {
     if (style == LEVEL_BY_HYPERCALL) {
-        kick(twolevel_unmask(pending, mask, &info, port));
+        kick(twolevel_unmask(pending, mask, port) && twolevel_raise(&info, port));
         return;
     }
     clear_bit(port, mask);
