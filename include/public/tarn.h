@@ -150,3 +150,72 @@ struct tarn_port {
     uint64_t masked;      /* out: those that made it pending behind its mask: no upcall */
     uint64_t delivered;   /* out: those that went on to its vcpu */
 };
+
+/*
+ * Scheduling domains. A domain that has members is their master: all of them together have the
+ * weight and the cap that it has, as if they were one domain, under credit. A member's own weight
+ * and cap don't count, and can't be changed, until it leaves; then they are what they were. Inside,
+ * time is divided by inner weights, with what somebody does not want going to the others, and by
+ * inner caps; the master's own vcpus take part as one of them (self_weight, self_cap). A member may
+ * have members itself, TARN_GROUP_DEPTH levels deep at most. All of them are in one pool, and move
+ * as a unit, by the topmost master.
+ *
+ * add: domid joins the group of master. -ESRCH: no such domain; -EXDEV: they are in different
+ * pools; -EBUSY: it is a member already; -EINVAL: it is the master itself, or stands above it, or a
+ * cap over 65535; -E2BIG: too deep. remove: domid leaves the group it is in. -ENOENT: it is in
+ * none. set: weight and cap inside, of member domid; or, with domid == master, self_weight and
+ * self_cap of that one. -ENOENT: domid is not a member of master, or has no members. dissolve: all
+ * members of master leave. -ENOENT: it has none. info: of domain domid.
+ */
+#define TARN_OP_group_add 12
+#define TARN_OP_group_remove 13
+#define TARN_OP_group_set 14
+#define TARN_OP_group_dissolve 15
+#define TARN_OP_group_info 16
+#define TARN_GROUP_DEPTH 8
+struct tarn_group {
+    domid_t domid;                  /* in */
+    domid_t master;                 /* in (info: out, DOMID_INVALID: it is no member) */
+    uint16_t weight, cap;           /* as a member: in for add and set, out for info; weight 0: 256;
+                                       cap in per cent of a CPU, 0: none */
+    uint16_t self_weight, self_cap; /* as a master, of its own vcpus: out for info */
+    uint32_t members;               /* out for info */
+};
+
+/*
+ * Bandwidth: in each period a vcpu (or a domain's vcpus together, with those of its emulator) may
+ * run for quota and then waits for the next one; under every scheduler. -ESRCH: no such domain or
+ * vcpu; -EINVAL: out of range. Quota is CPU time: that of a domain with several vcpus may be more
+ * than the period.
+ */
+#define TARN_OP_get_bandwidth 17
+#define TARN_OP_set_bandwidth 18
+#define TARN_BANDWIDTH_DOMAIN (~0u)
+#define TARN_PERIOD_MIN 1000u    /* us */
+#define TARN_PERIOD_MAX 1000000u /* us */
+#define TARN_QUOTA_MIN 1000u     /* us */
+#define TARN_QUOTA_MAX 17592186044415ull
+struct tarn_bandwidth {
+    domid_t domid; /* in */
+    uint16_t pad;
+    uint32_t vcpu;         /* in: or TARN_BANDWIDTH_DOMAIN */
+    uint64_t period_us;    /* in or out; 0: as it is (at first 100000) */
+    int64_t quota_us;      /* in or out; negative: no limit; 0: as it is */
+    uint64_t throttled;    /* out: how often the quota was used up */
+    uint64_t throttled_ns; /* out: for how long somebody had to wait for the next period */
+};
+
+/*
+ * Domain `emulator` serves `domid`: what limits domid as a whole (TARN_BANDWIDTH_DOMAIN) limits
+ * both together. DOMID_INVALID: it has none any more. A domain has one emulator, and that one
+ * client. The bond ends with either of them. -ESRCH: no such domain; -EBUSY: either has one
+ * already; -EINVAL: it is the same domain, or an emulator itself, or domain 0.
+ */
+#define TARN_OP_get_emulator 19
+#define TARN_OP_set_emulator 20
+struct tarn_emulator {
+    domid_t domid;    /* in */
+    domid_t emulator; /* in or out; DOMID_INVALID: none */
+    domid_t client;   /* out: whom domid serves itself; DOMID_INVALID: nobody */
+    uint16_t pad;
+};

@@ -14,7 +14,7 @@
 #include <tarn/topology.h>
 
 #define SCHED_UNIT_PRIV 128
-#define SCHED_DOM_PRIV 128
+#define SCHED_DOM_PRIV 256
 #define SCHED_DEFAULT_WEIGHT 256
 #define SCHED_RT_POLICIES 2 /* policies with rt_set */
 
@@ -27,6 +27,14 @@ struct sched_dom {
     u32 id;     /* domid, for traces */
     /* In its pool's doms; all its units. The dispatcher's. */
     struct list link, units;
+    /*
+     * Scheduling domains (public/tarn.h). Who has members is their master: all of them together
+     * have its weight and cap. NULL: it is nobody's member, and weight and cap are its own.
+     */
+    struct sched_dom *master;
+    struct list members, sibling; /* its members, by their `sibling` */
+    u32 inner_weight, inner_cap;  /* among the members of its master */
+    u32 self_weight, self_cap;    /* of its own units among its members */
     _Alignas(16) u8 priv[SCHED_DOM_PRIV];
 };
 
@@ -101,7 +109,15 @@ struct sched_ops {
                                     stime_t now);
     /* prev's state is saved: it may be taken by other CPUs from now on. */
     u32 (*switched_out)(struct sched_pool *p, u32 cpu, struct sched_unit *prev, stime_t now);
-    /* weight, cap or an affinity of a unit changed (u NULL: domain-wide) */
+    /*
+     * A domain leaves where it is in the tree of masters and members (joined false: `master` is
+     * still what it was; it has no place then) or has a new place (joined true: `master` is the new
+     * one, or NULL). Its members stay with it, and it is still in the pool. Whoever must decide
+     * anew goes to p->calls.
+     */
+    void (*regroup)(struct sched_pool *p, struct sched_dom *d, bool joined, stime_t now);
+    /* weight or cap, its own, inner or self ones, or an affinity of a unit changed (u NULL:
+     * domain-wide) */
     u32 (*changed)(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u, stime_t now);
     /*
      * Real-time parameters of a unit. rt_set checks them (-EINVAL), and whether all of the pool's
