@@ -71,13 +71,13 @@ control_lib := $(patsubst %,$(O)/obj/guest-lib/%.o,cpulist elf pv_layout str wir
 GUEST_EXTRA_control = $(control_lib)
 UNIT := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c))
 IMAGE := $(O)/tarn.elf $(O)/tarn.elf32
-# What runs at boot, on a fault of ours, or for the control domain only is compiled for size: the
+# What runs at boot, a guest's too, on a fault of ours, or for the control domain only is compiled for size: the
 # image has a limit (linker.ld).
-COLD := $(addprefix arch/x86/,boot/% pv/build pv/decode% pv/vcpu_arch mm/frames mm/paging $(addprefix cpu/,acpi apicid console \
+COLD := $(addprefix arch/x86/,boot/% pv/build pv/cpuid pv/decode% pv/vcpu_arch mm/frames mm/paging $(addprefix cpu/,acpi apicid console \
 	cpufeature panic pcpu power rtc smp tsc uart)) $(addprefix lib/,cmdline cpulist elf log_ring number options printf \
 	pv_layout numa topology trace_ring) evtchn/look \
 	$(addprefix kernel/,debug_keys destroy domain grant_table trace $(addprefix ops/,console_op cpu_policy domctl% evtchn_fifo exchange grant_copy grant_setup memory_op platform_op \
-	reservation sysctl% tarn_op tbuf_op)) $(addprefix sched/,affinity cpupool credit_dump credit_share member pool null rr rtds% sedf%)
+	reservation sysctl% tarn% tbuf_op version_op)) $(addprefix sched/,affinity bandwidth cpupool credit_dump credit_share credit_tree group member pool null rr rtds% sedf%)
 $(filter $(COLD:%=$(O)/obj/%.o),$(HV_OBJ)): OPTIMISE := $(if $(LLVM),-Oz,-Os) -fno-jump-tables
 
 .PHONY: all
@@ -162,15 +162,22 @@ $(ARCHIVE): $(filter-out $(O)/guests/control.elf,$(GUEST_ELF)) $(wildcard guests
 
 # The host's program
 TARN := $(O)/tools/tarn
-tarn_obj := $(patsubst %.c,$(O)/host/%.o,$(wildcard tools/tarn/*.c) lib/wire.c)
-HOST_CFLAGS = -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE $(HOST_EXTRA) -Iinclude -Iinclude/public
-$(O)/host/%.o: %.c Makefile $(O)/gen/version.h
+tarn_obj := $(patsubst %.c,$(O)/host/%.o,$(wildcard tools/tarn/*.c) guests/control/placement.c $(addprefix lib/,printf.c str.c wire.c))
+XML_CFLAGS ?= -I/usr/include/libxml2
+XML_LIBS ?= -lxml2
+HOST_CFLAGS = -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE $(HOST_EXTRA) -Iinclude -Iinclude/public $(XML_CFLAGS)
+$(O)/gen/libxml2:
+	$(Q)echo '#include <libxml/parser.h>' | $(HOSTCC) $(XML_CFLAGS) -E -x c - >/dev/null 2>&1 || { \
+		echo 'libxml/parser.h: not found: install libxml2-dev, or set XML_CFLAGS and XML_LIBS' >&2; exit 1; }
+	$(Q)mkdir -p $(@D) && touch $@
+
+$(O)/host/%.o: %.c Makefile $(O)/gen/version.h | $(O)/gen/libxml2
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOST_CFLAGS) -I$(O) -MMD -MP -c -o $@ $<
 
 $(TARN): $(tarn_obj)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOST_EXTRA) -o $@ $^
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOST_EXTRA) -o $@ $^ $(XML_LIBS)
 
 .PHONY: tools install
 tools: $(TARN) ## the host's program, tarn
@@ -227,12 +234,14 @@ $(TSAN): $(O)/unit/%.tsan: $$(call host_obj,tsan,tests/unit/$$*.c,$(HOST_C))
 	$(Q)$(HOSTCC) $(call host_flags,thread) -o $@ $(filter %.o,$^) -lcmocka
 
 # libFuzzer harnesses name their sources in the same way
+$(O)/unit/fuzz/tools/tarn/%.o $(O)/unit/fuzz/tests/fuzz/fuzz_define.o: UNIT_CFLAGS += -D_GNU_SOURCE -Iinclude/public $(XML_CFLAGS)
 $(FUZZ): $(O)/fuzz/%: $$(call host_obj,fuzz,tests/fuzz/$$*.c)
-	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -o $@ $(filter %.o,$^)
+	$(Q)mkdir -p $(@D) && clang $(call host_flags,fuzzer$(comma)address$(comma)undefined) -o $@ $(filter %.o,$^) \
+		$(if $(filter %/fuzz_define,$@),$(XML_LIBS))
 
 .PHONY: docs
 docs: all ## run the commands that pages show, and put what they print there; T= which pages
-	$(Q)O=$(O) tools/doc-runs.py $(or $(T),docs/scheduling.md docs/pools.md)
+	$(Q)O=$(O) tools/doc-runs.py $(or $(T),docs/scheduling.md docs/pools.md docs/groups.md)
 
 .PHONY: pictures
 pictures: all ## trace a machine and draw docs/pictures
@@ -244,11 +253,11 @@ mutants: ## break a policy line by line: does its unit test notice? T= which, e.
 
 # The simulator of whole machines, tests/sim: the hypervisor's own scheduling files in virtual time. Optimised,
 # for 4096 CPUs, and (shorter runs of) the same programs under the sanitizers.
-SIM_MAINS := scenarios defects scale torture
+SIM_MAINS := scenarios defects bandwidth scale torture
 SIM_SOURCES := $(filter-out $(SIM_MAINS:%=tests/sim/%.c),$(wildcard tests/sim/*.c)) $(wildcard sched/*.c) \
 	arch/x86/cpu/timer.c tests/unit/untraced.c $(addprefix lib/,printf.c str.c timer_heap.c topology.c)
 SIM_CFLAGS := $(filter-out -O1 -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -O2 -fno-strict-aliasing
-SIM := $(SIM_MAINS:%=$(O)/sim/%) $(patsubst %,$(O)/sim/%.asan,scenarios torture defects)
+SIM := $(SIM_MAINS:%=$(O)/sim/%) $(patsubst %,$(O)/sim/%.asan,scenarios torture defects bandwidth)
 UNIT += $(SIM)
 sim_cpus = $(if $(filter scale,$(1)),4096,256)
 sim_obj = $(patsubst %.c,$(2)/%.o,tests/sim/$(1).c $(SIM_SOURCES))
@@ -269,8 +278,8 @@ $(filter %.asan,$(SIM)): $(O)/sim/%.asan: $$(call sim_obj,$$*,$(O)/unit/asan)
 	$(Q)$(HOSTCC) $(UNIT_CFLAGS) -o $@ $^
 
 .PHONY: sim torture-sim
-sim: $(SIM_MAINS:%=$(O)/sim/%) ## scheduling on simulated machines: N=1500 scenarios of three kinds from SEED=1 on, known defects, 4096 CPUs
-	$(Q)for p in scenarios defects scale; do N='$(N)' SEED='$(SEED)' $(O)/sim/$$p || exit 1; done
+sim: $(SIM_MAINS:%=$(O)/sim/%) ## scheduling on simulated machines: N=1500 scenarios of three kinds from SEED=1 on, known defects, bandwidth, 4096 CPUs
+	$(Q)for p in scenarios defects bandwidth scale; do N='$(N)' SEED='$(SEED)' $(O)/sim/$$p || exit 1; done
 
 torture-sim: $(O)/sim/torture ## OPS=1000000 random operations on pools, CPUs and domains of simulated machines, from SEED=1 on
 	$(Q)OPS='$(OPS)' SEED='$(SEED)' $(O)/sim/torture
@@ -281,6 +290,11 @@ fuzz: $(FUZZ) ## fuzz the parsers of foreign data (clang), SECONDS=60 each
 
 unit: $(UNIT) ## host unit tests under ASan and UBSan, those with threads under TSan, too
 	$(Q)tools/run-unit.sh $(O) $(UNIT)
+
+.PHONY: test-placement
+test-placement: all $(O)/unit/test_placement $(O)/unit/test_placement_list ## libvirt's placement rules: the whole table, on the host and under QEMU
+	$(Q)tools/run-unit.sh $(O) $(filter $(O)/unit/%,$^)
+	$(Q)O=$(O) tools/run-pytest.sh -k test_placement
 
 model: ## check the models of the event protocols with Spin, and that defects in them and in the code are found; T= which
 	$(Q)O=$(O) HOSTCC='$(HOSTCC)' YIELD_CFLAGS='$(YIELD_CFLAGS)' $(PYTHON) tests/model/run.py $(T)
@@ -298,6 +312,10 @@ check: all iso $(UNIT) | $(O)/abi/xen ## installs what is missing, then every te
 
 bench: all ## instructions that the hot paths take, beside those of Xen where it can be had
 	$(Q)O=$(O) $(PYTHON) tools/bench.py
+
+.PHONY: demo-isolation
+demo-isolation: all ## whose CPU time is an emulator's work: two policies measured under load; a table, OUT/results/isolation.csv and .svg
+	$(Q)O=$(O) PYTHONDONTWRITEBYTECODE=1 $(PYTHON) tools/demo-isolation.py
 
 .PHONY: torture
 torture: all ## random operations on pools under load, for long; T= what, e.g. T='-n 300 --smp 8 --seed 1,2'

@@ -51,6 +51,7 @@ static const char *vcpu_state(const struct vcpu *v)
            : v->polling            ? "polling"
            : (flags & VPF_BLOCKED) ? "blocked"
            : v->unit.running       ? "running"
+           : v->unit.throttled     ? "throttled"
                                    : "waiting";
 }
 

@@ -33,6 +33,8 @@ static void begin(struct domain *d)
     d->dying = DOMAIN_DYING;
     spin_unlock(&d->page_lock);
     domain_pause(d); /* for ever */
+    sched_group_leave(d);
+    sched_bandwidth_end(d);
     domain_unload(d);
     for (u32 i = 0; i < DOMAIN_WATCHDOGS; i++) {
         timer_kill(&d->watchdog[i]);

@@ -41,6 +41,7 @@ static void domain_free(struct domain *d)
     grant_table_free(d);
     domain_list_remove(d);
     page_free(d->console);
+    page_free(d->ran_on);
     page_free(d);
 }
 
@@ -85,8 +86,9 @@ static struct domain *domain_alloc(domid_t domid, const char *name, u32 max_vcpu
         d->shared_mfn = virt_to_mfn(d->shared_info);
         share_frame_with(d, d->shared_mfn, true);
         d->console = page_alloc();
+        d->ran_on = page_alloc();
     }
-    if (!d->console) {
+    if (!d->console || !d->ran_on) {
         domain_put(d);
         return NULL;
     }

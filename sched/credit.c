@@ -21,7 +21,9 @@
  * be saved up. So sleepers run when they wake, and however many of them there are and whatever they
  * do, they preempt once per ratelimit.
  *
- * A cap is a budget of the domain that each period refills; without it the domain is parked.
+ * A cap is a budget of the domain that each period refills; without it the domain is parked. Groups
+ * of domains make a tree of it: what a group is entitled to is divided in it, by the weights
+ * inside, and a unit needs a budget wherever there is a cap above it (credit_tree.c).
  *
  * Pure. Owns the private areas of pool, domains and units, all under the pool's lock.
  */
@@ -38,7 +40,6 @@
  */
 static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
 {
-    const struct credit_dom *d = dom_priv(u->dom);
     struct credit_unit *c = priv(u);
     s64 granted = c->fresh ? 0 : SLICE_PERIODS * c->claim.grant, slice;
 
@@ -47,32 +48,22 @@ static s64 slice_of(const struct sched_pool *p, const struct sched_unit *u)
     if (c->pri == BOOST) {
         slice = MIN(slice, tslice(p) / 3);
     }
-    if (u->dom->cap) {
-        slice = MIN(slice, d->budget / MAX(d->nr_running, 1u));
+    if (dom_priv(u->dom)->capped) {
+        slice = MIN(slice, credit_budget(p, u));
     }
     return MAX(slice, MIN_SLICE);
 }
 
-/* A CPU that runs one of the domain's units. */
-static u32 runs_on(const struct sched_pool *p, const struct credit_dom *d)
+/* A budget is used up and prev parked: the others' CPUs are called one after the other. */
+static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev, stime_t now)
 {
-    if (d->nr_running == 0) {
+    struct credit_node *n = leaf_of(prev);
+
+    if (!priv(prev)->parked) {
         return NO_CPU;
     }
-    list_for_each(l, &d->units) {
-        const struct sched_unit *u = unit_of(active_unit(l));
-
-        if (queue_of(p, u->cpu)->current == u) {
-            return u->cpu;
-        }
-    }
-    return NO_CPU;
-}
-
-/* The domain's budget is used up and prev parked: its other CPUs are called one after the other. */
-static u32 next_to_park(const struct sched_pool *p, const struct sched_unit *prev)
-{
-    return priv(prev)->parked ? runs_on(p, dom_priv(prev->dom)) : NO_CPU;
+    n = n->up ? credit_exhausted(prev, now) : n;
+    return n && n->nr_running ? credit_runs_on(p, n) : NO_CPU;
 }
 
 /* Somebody boosted waits here who is well within its entitlement, and there is a preemption left.
@@ -92,7 +83,7 @@ static s64 protected_for(const struct sched_pool *p, u32 cpu, const struct sched
 {
     s64 left = p->params.ratelimit_us * NSEC_PER_USEC - (now - priv(u)->run_start);
 
-    if (left <= 0 || priv(u)->yielding || credit_out_of_budget(u->dom, now) ||
+    if (left <= 0 || priv(u)->yielding || credit_out_of_budget(p, u, now) ||
         !cpumask_test(&u->hard, cpu) || must_yield(p, cpu, u, now)) {
         return 0;
     }
@@ -118,7 +109,7 @@ static void requeue(struct sched_pool *p, u32 cpu, struct sched_unit *u, stime_t
     if (!first) {
         c->left = tslice(p);
     }
-    if (credit_out_of_budget(u->dom, now)) {
+    if (credit_out_of_budget(p, u, now)) {
         credit_park(u, now);
     } else if (!misplaced(p, cpu, u)) {
         credit_enqueue(p, u, cpu, first);
@@ -155,18 +146,16 @@ static void switch_to(struct sched_pool *p, u32 cpu, struct sched_unit *prev,
                       struct sched_unit *next, stime_t now)
 {
     if (prev) {
-        credit_spend(prev->dom, now);
-        dom_priv(prev->dom)->nr_running--;
+        credit_run(leaf_of(prev), -1, now);
     }
     if (next) {
         if (prev && prev->runnable && priv(next)->pri == BOOST) {
             pay_preemption(p, cpu, now);
         }
-        credit_spend(next->dom, now);
+        credit_run(leaf_of(next), 1, now);
         next->cpu = cpu;
         priv(next)->start = now;
         priv(next)->run_start = now;
-        dom_priv(next->dom)->nr_running++;
     }
     queue_of(p, cpu)->current = next;
 }
@@ -198,7 +187,7 @@ static struct sched_decision credit_decide(struct sched_pool *p, u32 cpu, struct
         pri = credit_running_pri(p, dec.next, now);
     }
     credit_note_running(p, cpu, pri);
-    dec.tickle = prev ? next_to_park(p, prev) : credit_helper(p, now);
+    dec.tickle = prev ? next_to_park(p, prev, now) : credit_helper(p, now);
     return dec;
 }
 
@@ -221,9 +210,9 @@ static u32 credit_switched_out(struct sched_pool *p, u32 cpu, struct sched_unit 
 /* ---- Wake, sleep, yield ------------------------------------------------------------------ */
 
 /* Back to where it counts: a CPU's queue or, without a budget, the parked ones. */
-static u32 resume(struct sched_pool *p, struct sched_unit *u, stime_t now)
+static inline u32 resume(struct sched_pool *p, struct sched_unit *u, stime_t now)
 {
-    if (credit_out_of_budget(u->dom, now)) {
+    if (credit_out_of_budget(p, u, now)) {
         credit_park(u, now);
         return NO_CPU;
     }
@@ -240,7 +229,7 @@ static u32 credit_wake(struct sched_pool *p, struct sched_unit *u, stime_t now)
         return NO_CPU;
     }
     c->left = tslice(p);
-    c->pri = c->credit > 0 ? BOOST : OVER;
+    c->pri = c->credit <= 0 ? OVER : u->throttled ? UNDER : BOOST;
     return resume(p, u, now);
 }
 
@@ -279,6 +268,9 @@ static void unpark_dom(struct sched_pool *p, struct credit_dom *d, stime_t now,
         struct sched_unit *u = unit_of(waiting_unit(l));
         u32 cpu;
 
+        if (credit_out_of_budget(p, u, now)) {
+            continue;
+        }
         credit_unpark(u);
         priv(u)->pri = earned(priv(u));
         cpu = resume(p, u, now);
@@ -293,12 +285,11 @@ static stime_t credit_timer(struct sched_pool *p, stime_t now, struct cpumask *t
     struct credit_pool *cp = pool_priv(p);
 
     credit_account(p, now);
-    list_for_each(l, &cp->doms) {
-        struct credit_dom *d = active_dom(l);
-
-        credit_refill(p, dom_of(d), now);
-        if (!credit_out_of_budget(dom_of(d), now)) {
-            unpark_dom(p, d, now, tickle);
+    for (struct credit_node *n = credit_next_node(cp, NULL, NULL); n;
+         n = credit_next_node(cp, NULL, n)) {
+        credit_refill(p, n, now); /* those above it before */
+        if (n->leaf) {
+            unpark_dom(p, n->dom, now, tickle);
         }
     }
     return list_empty(&cp->doms) ? STIME_MAX : now + tslice(p);
@@ -332,18 +323,6 @@ static void credit_cpu_remove(struct sched_pool *p, u32 cpu, stime_t now)
     }
 }
 
-static void credit_dom_insert(struct sched_pool *p, struct sched_dom *d)
-{
-    struct credit_dom *c = dom_priv(d);
-
-    memset(c, 0, sizeof(*c));
-    list_init(&c->claim.link);
-    list_init(&c->units);
-    list_init(&c->parked);
-    c->refilled = pool_priv(p)->accounted;
-    c->budget = tslice(p) * d->cap / 100;
-}
-
 static void credit_unit_insert(struct sched_pool *p, struct sched_unit *u, stime_t now)
 {
     struct credit_unit *c = priv(u);
@@ -364,50 +343,11 @@ static void credit_unit_remove(struct sched_pool *p, struct sched_unit *u, stime
     credit_deactivate(u);
 }
 
-/* Parked units wait where they were. Returns one idle CPU, which calls the next when it comes. */
-static u32 release(struct sched_pool *p, struct credit_dom *d, stime_t now)
-{
-    u32 idle = NO_CPU;
-
-    list_for_each_safe(l, next, &d->parked) {
-        struct sched_unit *u = unit_of(waiting_unit(l));
-
-        credit_unpark(u);
-        credit_want(p, u, now);
-        priv(u)->pri = earned(priv(u));
-        if (idle == NO_CPU) {
-            u32 cpu = credit_find_idle(p, u);
-
-            idle = cpu;
-        }
-        credit_enqueue(p, u, cpumask_test(&u->hard, u->cpu) ? u->cpu : cpumask_first(&u->hard),
-                       false);
-    }
-    if (idle != NO_CPU) {
-        cpumask_clear(&p->idlers, idle);
-    }
-    return idle;
-}
-
-/* A cap counts from now on, with a fresh budget; a weight from the next accounting. Who runs gets a
- * slice by the new budget, or the next period would find it far overdrawn. */
-static u32 changed_dom(struct sched_pool *p, struct sched_dom *d, stime_t now)
-{
-    struct credit_dom *c = dom_priv(d);
-    u32 idle;
-
-    credit_spend(d, now);
-    c->refilled = now;
-    c->budget = tslice(p) * d->cap / 100;
-    idle = release(p, c, now);
-    return idle == NO_CPU && d->cap ? runs_on(p, c) : idle;
-}
-
 static u32 credit_changed(struct sched_pool *p, struct sched_dom *d, struct sched_unit *u,
                           stime_t now)
 {
     if (!u) {
-        return changed_dom(p, d, now);
+        return credit_dom_changed(p, d, now);
     }
     if (u->running) {
         return misplaced(p, u->cpu, u) ? u->cpu : NO_CPU;
@@ -437,6 +377,7 @@ const struct sched_ops sched_credit = {
     .yield = credit_yield,
     .decide = credit_decide,
     .switched_out = credit_switched_out,
+    .regroup = credit_regroup,
     .changed = credit_changed,
     .timer = credit_timer,
     .dump_cpu = credit_dump_cpu,

@@ -2,8 +2,8 @@
 /*
  * The credit scheduler's state, for its files alone: credit.c decides, credit_queue.c keeps who
  * waits, credit_place.c knows where a unit runs best, credit_account.c what it ran and wanted,
- * credit_share.c what it is entitled to; credit_dump.c shows it. All of it belongs to the pool's
- * lock.
+ * credit_share.c what it is entitled to, credit_tree.c the groups; credit_dump.c shows it. All of
+ * it belongs to the pool's lock.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ struct claim {
 };
 
 struct credit_unit {
-    struct claim claim; /* linked in its domain's units while active */
+    struct claim claim; /* linked in its domain's leaf while active */
     struct list node;   /* in a run queue, or parked */
     s64 credit;
     s64 demand;        /* time that it wanted a CPU, had one or not, in this period */
@@ -42,13 +42,32 @@ struct credit_unit {
     bool fresh; /* no period tells yet what it is entitled to: it was granted in advance */
 };
 
-struct credit_dom {
-    struct claim claim; /* linked in the pool's doms while active */
-    struct list units;  /* the active ones */
-    struct list parked; /* wait for the next budget */
-    s64 budget;         /* cap > 0: what it may still run */
+struct credit_dom;
+
+/*
+ * What has a weight and a cap: a domain with all of its members (and theirs), or the own units of a
+ * domain that has members. These are the nodes of a tree, and units its leaves.
+ */
+struct credit_node {
+    struct claim claim; /* linked in `up`, or in the pool's doms, while active */
+    struct list parts;  /* the active ones: nodes or, in a leaf, units */
+    struct credit_node *up;
+    struct credit_dom *dom;
+    s64 budget; /* cap > 0: what may still run */
     stime_t spent, refilled;
-    u32 nr_running;
+    u32 cap, nr_running;
+    bool leaf;
+    bool ran_out; /* the budget, in this period */
+    bool pressed; /* more is wanted than the cap lets through */
+    bool tight;   /* a budget that is divided: who runs ahead of the others waits */
+};
+
+struct credit_dom {
+    struct credit_node all, own; /* own: while it has members */
+    struct credit_node *leaf;    /* of its units */
+    struct list parked;          /* wait for the next budget */
+    u32 members;
+    bool capped; /* its leaf or something above it has a cap */
 };
 
 /*
@@ -78,7 +97,7 @@ struct run_queue {
 #define CREDIT_GROUPS 16
 
 struct credit_pool {
-    struct list doms;  /* active ones */
+    struct list doms;  /* active nodes that have none above them */
     stime_t accounted; /* the period began */
     /* CPUs on whose queue somebody of a band waits (as in nr_of); CPUs by what they run */
     struct cpumask waiting[2 * NR_BANDS], running[NR_PRIORITIES];
@@ -133,9 +152,14 @@ static inline struct credit_unit *active_unit(struct list *l)
     return container_of(l, struct credit_unit, claim.link);
 }
 
-static inline struct credit_dom *active_dom(struct list *l)
+static inline struct credit_node *active_node(struct list *l)
 {
-    return container_of(l, struct credit_dom, claim.link);
+    return container_of(l, struct credit_node, claim.link);
+}
+
+static inline struct credit_node *leaf_of(const struct sched_unit *u)
+{
+    return dom_priv(u->dom)->leaf;
 }
 
 static inline s64 tslice(const struct sched_pool *p)
@@ -168,9 +192,64 @@ void credit_count_demand(struct credit_unit *c, stime_t now);
 void credit_unwant(struct credit_unit *c, stime_t now); /* it may not run for now */
 void credit_rest(struct sched_unit *u, stime_t now);    /* it does not want to */
 void credit_deactivate(struct sched_unit *u);           /* the period does not count it any more */
-void credit_spend(struct sched_dom *d, stime_t now);    /* before nr_running or cap change */
-void credit_refill(const struct sched_pool *p, struct sched_dom *d, stime_t now);
-bool credit_out_of_budget(struct sched_dom *d, stime_t now);
+/* A part of a node, or of the pool (NULL), becomes active or ceases to be. */
+void credit_link(struct sched_pool *p, struct credit_node *n, struct list *part, stime_t now);
+void credit_unlink(struct credit_node *n, struct list *part);
+void credit_refill(const struct sched_pool *p, struct credit_node *n, stime_t now);
+/* The topmost node above the unit whose budget is used up, or NULL. */
+struct credit_node *credit_exhausted(const struct sched_unit *u, stime_t now);
+/* How far a unit below may be ahead of the others, and behind, where a budget is divided: a few
+ * periods of it; else STIME_MAX. */
+s64 credit_room(const struct sched_pool *p, const struct credit_node *n);
+bool credit_must_park(const struct sched_unit *u, stime_t now, const struct sched_pool *p);
+
+/* All units below a node that run use its budget up, whether they were charged already or not.
+ * Before nr_running or the cap changes. */
+static inline void credit_spend(struct credit_node *n, stime_t now)
+{
+    if (n->cap) {
+        n->budget -= n->nr_running * MAX(now - n->spent, 0);
+        n->spent = now;
+    }
+}
+
+/* So many more run from now on, in a node and all above it. */
+static inline void credit_run(struct credit_node *n, s32 more, stime_t now)
+{
+    for (; n; n = n->up) {
+        credit_spend(n, now);
+        n->nr_running += (u32)more;
+    }
+}
+
+static inline bool credit_out_of_budget(const struct sched_pool *p, const struct sched_unit *u,
+                                        stime_t now)
+{
+    return unlikely(dom_priv(u->dom)->capped) && credit_must_park(u, now, p);
+}
+
+/* credit_tree.c: the nodes, and what changes them. */
+/* Active ones from top to bottom, of the whole pool or those at and below `root`; NULL: before the
+ * first and after the last. And from bottom to top. */
+struct credit_node *credit_next_node(struct credit_pool *cp, struct credit_node *root,
+                                     struct credit_node *n);
+struct credit_node *credit_prev_node(struct credit_pool *cp, struct credit_node *n);
+bool credit_group_must_park(const struct sched_unit *u, stime_t now, const struct sched_pool *p);
+s64 credit_group_budget(const struct sched_pool *p, const struct sched_unit *u);
+u32 credit_weight(const struct credit_node *n);
+u32 credit_runs_on(const struct sched_pool *p, struct credit_node *n); /* a CPU, or NO_CPU */
+void credit_forget(struct sched_pool *p, struct credit_node *root, stime_t now); /* all debts */
+void credit_dom_insert(struct sched_pool *p, struct sched_dom *d);
+void credit_regroup(struct sched_pool *p, struct sched_dom *d, bool joined, stime_t now);
+u32 credit_dom_changed(struct sched_pool *p, struct sched_dom *d, stime_t now);
+
+/* For how long the unit may run by the budgets, as they were when it was last looked at. */
+static inline s64 credit_budget(const struct sched_pool *p, const struct sched_unit *u)
+{
+    const struct credit_node *n = leaf_of(u);
+
+    return n->up ? credit_group_budget(p, u) : n->budget / MAX(n->nr_running, 1u);
+}
 
 /* credit_share.c: a period is over, everybody gets what he was entitled to. */
 void credit_account(struct sched_pool *p, stime_t now);

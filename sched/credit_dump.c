@@ -19,14 +19,20 @@ static void add_unit(struct line *l, const char *before, const struct sched_unit
         l->n < l->size ? l->buf + l->n : NULL, l->n < l->size ? l->size - l->n : 0,
         "%sd%uv%u %s %s%lld.%lldms", before, u->dom->id, u->id, names[priv(u)->pri],
         credit < 0 ? "-" : "", (long long)tenths / 10, (long long)tenths % 10);
+    if (u->dom->master) {
+        l->n += (size_t)fmt_snprintf(l->n < l->size ? l->buf + l->n : NULL,
+                                     l->n < l->size ? l->size - l->n : 0, " of d%u",
+                                     u->dom->master->id);
+    }
 }
 
-static void add_parked(struct line *l, const struct credit_pool *cp, u32 cpu)
+static void add_parked(struct line *l, struct credit_pool *cp, u32 cpu)
 {
     const char *before = "; out of budget ";
 
-    list_for_each(dom, &cp->doms) {
-        list_for_each(pos, &active_dom(dom)->parked) {
+    for (struct credit_node *n = NULL; (n = credit_next_node(cp, NULL, n));) {
+        for (struct list *pos = n->dom->parked.next; n->leaf && pos != &n->dom->parked;
+             pos = pos->next) {
             const struct sched_unit *u = unit_of(waiting_unit(pos));
 
             if (u->cpu == cpu) {
@@ -40,8 +46,7 @@ static void add_parked(struct line *l, const struct credit_pool *cp, u32 cpu)
 /* Who runs, who waits in the order of the queue, and which of those parked were there last. */
 int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_t size)
 {
-    const struct credit_pool *cp = pool_priv(p);
-    const struct run_queue *q = &cp->queue[cpu];
+    const struct run_queue *q = queue_of(p, cpu);
     const char *before = "; waiting ";
     struct line line = { buf, size, 0 };
 
@@ -54,6 +59,6 @@ int credit_dump_cpu(const struct sched_pool *p, u32 cpu, char *buf, size_t size)
         add_unit(&line, before, unit_of(waiting_unit(l)));
         before = ", ";
     }
-    add_parked(&line, cp, cpu);
+    add_parked(&line, pool_priv(p), cpu);
     return (int)line.n;
 }

@@ -248,7 +248,7 @@ static struct sched_unit *search_queue(struct sched_pool *p, u32 from, struct se
         if (!may_steal(p, u, s, now)) {
             continue;
         }
-        if (credit_out_of_budget(u->dom, now)) {
+        if (credit_out_of_budget(p, u, now)) {
             credit_dequeue(p, u);
             credit_park(u, now);
         } else if (credit_prefers(u, s->cpu)) {
@@ -362,7 +362,7 @@ static u32 idle_for(struct sched_pool *p, u32 cpu, stime_t now)
     list_for_each(l, &queue_of(p, cpu)->waiting) {
         const struct sched_unit *u = unit_of(waiting_unit(l));
 
-        if (priv(u)->band < NR_BANDS && !credit_out_of_budget(u->dom, now)) {
+        if (priv(u)->band < NR_BANDS && !credit_out_of_budget(p, u, now)) {
             u32 idle = credit_find_idle(p, u);
 
             if (idle != NO_CPU) {

@@ -157,7 +157,7 @@ struct sched_unit *credit_first(struct sched_pool *p, u32 cpu, stime_t now)
     while (q->levels) {
         struct sched_unit *u = unit_of(waiting_unit(q->waiting.next));
 
-        if (!credit_out_of_budget(u->dom, now)) {
+        if (!credit_out_of_budget(p, u, now)) {
             return u;
         }
         credit_dequeue(p, u);

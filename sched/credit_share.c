@@ -65,12 +65,16 @@ static void divide(struct list *claims, s64 total)
 }
 
 /* A sleeper may gather a slice, or pay a debt off, within its entitlement. */
-static void gather_demand(struct credit_pool *cp, s64 slice, struct sched_unit *u, s64 elapsed,
+static void gather_demand(const struct sched_pool *p, struct sched_unit *u, s64 elapsed,
                           stime_t now)
 {
     struct credit_unit *c = priv(u);
+    s64 slice = tslice(p);
 
-    if (cp->queue[u->cpu].current == u) {
+    if (dom_priv(u->dom)->capped) {
+        slice = MIN(slice, credit_room(p, leaf_of(u)));
+    }
+    if (queue_of(p, u->cpu)->current == u) {
         credit_charge(u, now);
     }
     credit_count_demand(c, now);
@@ -79,42 +83,57 @@ static void gather_demand(struct credit_pool *cp, s64 slice, struct sched_unit *
     }
     c->claim.weight = 1;
     c->claim.peak = clamp(slice - c->credit, MIN(c->demand, elapsed), elapsed);
+    if (c->parked) {
+        c->claim.peak = elapsed; /* it might have wanted all; there is a cap above it */
+    }
 }
 
 /*
  * A weight is the domain's or, by the pool's option, that of each vcpu that wants to run: then it
  * counts as often as there were such on the average of the period, so that many that want hardly
- * anything add nothing.
+ * anything add nothing. Of a group those of the master count, but for once at least: so a group
+ * does not gain by members, nor lose while its master sleeps.
  */
-static void claim_of_dom(const struct sched_pool *p, struct credit_dom *d, s64 elapsed)
+static s64 weight_by_vcpu(const struct credit_node *n, s64 weight, s64 elapsed)
 {
-    const struct sched_dom *dom = dom_of(d);
     s64 demand = 0;
 
-    d->claim.peak = 0;
-    list_for_each(l, &d->units) {
-        d->claim.peak += active_unit(l)->claim.peak;
+    list_for_each(l, &n->dom->leaf->parts) {
         demand += MIN(active_unit(l)->demand, elapsed);
     }
-    d->claim.weight = (s64)MAX(dom->weight, 1u) * WEIGHT_SCALE;
-    if (p->params.flags & TARN_POOL_weight_per_vcpu) {
-        d->claim.weight = 1 + share_of(d->claim.weight, demand, MAX(elapsed, 1));
+    demand = n->leaf ? demand : MAX(demand, elapsed);
+    return 1 + share_of(weight, demand, MAX(elapsed, 1));
+}
+
+/* Of what is above it. Its parts' claims are known. */
+static void claim_of_node(const struct sched_pool *p, struct credit_node *n, s64 elapsed)
+{
+    n->claim.peak = 0;
+    list_for_each(l, &n->parts) {
+        n->claim.peak += container_of(l, struct claim, link)->peak;
     }
-    if (dom->cap) {
-        d->claim.peak = MIN(d->claim.peak, elapsed * dom->cap / 100);
+    n->claim.weight = (s64)credit_weight(n) * WEIGHT_SCALE;
+    if (!n->up && (p->params.flags & TARN_POOL_weight_per_vcpu)) {
+        n->claim.weight = weight_by_vcpu(n, n->claim.weight, elapsed);
+    }
+    if (n->cap) {
+        n->pressed = n->claim.peak > elapsed * n->cap / 100;
+        n->claim.peak = MIN(n->claim.peak, elapsed * n->cap / 100);
     }
 }
 
+/* Claims from bottom to top, grants from top to bottom. */
 static void divide_all(const struct sched_pool *p, s64 elapsed, s64 total)
 {
     struct credit_pool *cp = pool_priv(p);
+    struct credit_node *n = NULL;
 
-    list_for_each(l, &cp->doms) {
-        claim_of_dom(p, active_dom(l), elapsed);
+    while ((n = credit_prev_node(cp, n))) {
+        claim_of_node(p, n, elapsed);
     }
     divide(&cp->doms, total);
-    list_for_each(l, &cp->doms) {
-        divide(&active_dom(l)->units, active_dom(l)->claim.grant);
+    while ((n = credit_next_node(cp, NULL, n))) {
+        divide(&n->parts, n->claim.grant);
     }
 }
 
@@ -123,19 +142,20 @@ static void divide_all(const struct sched_pool *p, s64 elapsed, s64 total)
 /* All active units in turn; NULL: the first, and after the last. */
 static struct sched_unit *next_active(struct credit_pool *cp, struct sched_unit *u)
 {
-    struct list *dom = &cp->doms;
+    struct credit_node *n = NULL;
 
     if (u) {
-        struct credit_dom *d = dom_priv(u->dom);
         struct list *l = priv(u)->claim.link.next;
 
-        if (l != &d->units) {
+        n = leaf_of(u);
+        if (l != &n->parts) {
             return unit_of(active_unit(l));
         }
-        dom = &d->claim.link;
     }
-    dom = dom->next;
-    return dom == &cp->doms ? NULL : unit_of(active_unit(active_dom(dom)->units.next));
+    do {
+        n = credit_next_node(cp, NULL, n);
+    } while (n && !n->leaf);
+    return n ? unit_of(active_unit(n->parts.next)) : NULL;
 }
 
 /*
@@ -214,15 +234,27 @@ static void find_groups(struct sched_pool *p, struct credit_pool *cp)
     }
 }
 
-/* In a group a unit has that part of its domain's weight that it got of its domain's grant. */
+/* What divides the pool's time, of those above the unit. */
+static const struct claim *top_claim(const struct sched_unit *u)
+{
+    const struct credit_node *n = leaf_of(u);
+
+    while (n->up) {
+        n = n->up;
+    }
+    return &n->claim;
+}
+
+/* In a group a unit has that part of the weight at the top that it got of the grant there. */
 static s64 weigh_bound(const struct group *g)
 {
     s64 sum = 0;
 
     group_for_each(u, g) {
-        struct claim *c = &priv(u)->claim, *d = &dom_priv(u->dom)->claim;
+        const struct claim *top = top_claim(u);
+        struct claim *c = &priv(u)->claim;
 
-        c->weight = 1 + share_of(d->weight * 1024, c->grant, MAX(d->grant, 1));
+        c->weight = 1 + share_of(top->weight * 1024, c->grant, MAX(top->grant, 1));
         sum += c->weight;
     }
     return sum;
@@ -317,6 +349,32 @@ static void settle(struct sched_pool *p, struct sched_unit *u)
     }
 }
 
+/*
+ * A group's budget ran out though the group is entitled to all of it: from now on what is used of
+ * it is divided, too, as long as more than that is wanted. Else it would be the quickest's: those
+ * who have a CPU each.
+ */
+static bool becomes_tight(const struct credit_node *n, s64 elapsed)
+{
+    return !n->leaf && n->cap && (n->tight || n->ran_out) && n->pressed &&
+           n->claim.grant >= elapsed * n->cap / 100;
+}
+
+static void note_tight(struct sched_pool *p, s64 elapsed, stime_t now)
+{
+    struct credit_node *n = NULL;
+
+    while ((n = credit_next_node(pool_priv(p), NULL, n))) {
+        bool tight = becomes_tight(n, elapsed);
+
+        if (tight && !n->tight) {
+            credit_forget(p, n, now);
+        }
+        n->tight = tight;
+        n->ran_out = false;
+    }
+}
+
 void credit_account(struct sched_pool *p, stime_t now)
 {
     struct credit_pool *cp = pool_priv(p);
@@ -324,13 +382,14 @@ void credit_account(struct sched_pool *p, stime_t now)
     s64 total = elapsed * cpumask_weight(&p->cpus);
 
     for (struct sched_unit *u = next_active(cp, NULL); u; u = next_active(cp, u)) {
-        gather_demand(cp, tslice(p), u, elapsed, now);
+        gather_demand(p, u, elapsed, now);
     }
     divide_all(p, elapsed, total);
     find_groups(p, cp);
     for (u32 pass = 0; pass < LIMIT_PASSES && limit_groups(cp, elapsed); pass++) {
         divide_all(p, elapsed, total);
     }
+    note_tight(p, elapsed, now);
     for (struct sched_unit *u = next_active(cp, NULL), *next; u; u = next) {
         next = next_active(cp, u);
         settle(p, u);

@@ -14,6 +14,11 @@ static inline struct vcpu *unit_vcpu(struct sched_unit *u)
     return container_of(u, struct vcpu, unit);
 }
 
+static inline struct domain *domain_of(const struct sched_dom *s)
+{
+    return container_of((uintptr_t)s, struct domain, sched);
+}
+
 static inline void tickle(u32 cpu)
 {
     if (cpu != NO_CPU) {
@@ -26,15 +31,6 @@ static inline void tickle_all(const struct cpumask *mask)
     cpumask_for_each(cpu, mask) {
         tickle(cpu);
     }
-}
-
-/* Who is to decide anew for the sake of a unit_remove; the lock is held, they are told after it. */
-static inline struct cpumask take_calls(struct sched_pool *p)
-{
-    struct cpumask calls = p->calls;
-
-    cpumask_clear_all(&p->calls);
-    return calls;
 }
 
 /* cpupool.c: guards pools, which CPU is in which, and cpu_online_map once the machine is up. */
@@ -50,10 +46,24 @@ void pool_free_priv(struct sched_pool *p);
 struct sched_pool *lock_pool(const struct domain *d);
 void schedule_cpu_init(struct pcpu *cpu);
 
-/* member.c: domains that are being destroyed don't keep the last CPU of a pool: if all are, they go
+/* member.c: the pool's lock is held until then; who is to decide anew, as p->calls says, is told.
+ */
+void unlock_and_call(struct sched_pool *p);
+
+/* Domains that are being destroyed don't keep the last CPU of a pool: if all are, they go
  * to Pool-0.
  */
 void sched_evict_dying(struct sched_pool *p);
+
+/* group.c; the pool's lock is held. Each of a tree on its own, and all as they were again. */
+void group_take_apart(struct sched_pool *p, struct sched_dom *top, struct list *members);
+void group_put_together(struct sched_pool *p, struct list *members);
+
+/* bandwidth.c: a domain's whole, or that of its vcpu. */
+void bandwidth_init(struct sched_bandwidth *b, struct domain *d, struct vcpu *v);
+/* With the pool's lock held: one of them is `limited`. It would run, but for a budget. */
+void bandwidth_switch(struct vcpu *prev, struct vcpu *next, stime_t t);
+void bandwidth_wait(struct vcpu *v, stime_t t);
 
 /* pool.c: CPUs that are to go out of service, and have left their pool, go. cpupool_lock is held.
  */

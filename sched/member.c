@@ -12,6 +12,15 @@
 
 #include "dispatch.h"
 
+void unlock_and_call(struct sched_pool *p)
+{
+    struct cpumask calls = p->calls;
+
+    cpumask_clear_all(&p->calls);
+    spin_unlock(&p->lock);
+    tickle_all(&calls);
+}
+
 /* ---- Life cycle ---- */
 
 /* Both with the pool's lock held. */
@@ -41,7 +50,11 @@ int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32
     d->sched.weight = weight;
     d->sched.cap = cap;
     d->sched.id = d->domid;
+    d->sched.inner_weight = d->sched.self_weight = SCHED_DEFAULT_WEIGHT;
     list_init(&d->sched.units);
+    list_init(&d->sched.members);
+    list_init(&d->sched.sibling);
+    bandwidth_init(&d->bandwidth, d, NULL);
     spin_lock(&pool->lock);
     if (!cpumask_empty(&pool->cpus)) {
         enter_pool(d, pool);
@@ -52,11 +65,17 @@ int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32
     return rc;
 }
 
+static bool is_alone(const struct sched_dom *s)
+{
+    return !s->master && list_empty(&s->members);
+}
+
 void sched_domain_destroy(struct domain *d)
 {
     struct sched_pool *p = lock_pool(d);
 
     ASSERT(list_empty(&d->sched.units));
+    ASSERT(is_alone(&d->sched)); /* sched_group_leave() */
     trace_domain(TRC_SCHED_DOM_REM, d->domid);
     leave_pool(d, p);
     spin_unlock(&p->lock);
@@ -156,22 +175,18 @@ long sched_rt_get(struct vcpu *v, struct sched_rt *out)
 long sched_rt_set(struct vcpu *v, const struct sched_rt *in, bool force)
 {
     struct sched_pool *p = lock_pool(v->domain);
-    struct cpumask calls;
     long rc = -EINVAL;
 
     if (p->ops->rt_set) {
         rc = rt_set_one(p, v, in, force);
     }
-    calls = take_calls(p);
-    spin_unlock(&p->lock);
-    tickle_all(&calls);
+    unlock_and_call(p);
     return rc;
 }
 
 long sched_rt_set_all(struct domain *d, const struct sched_rt *in, bool force)
 {
     struct sched_pool *p = lock_pool(d);
-    struct cpumask calls;
     long rc = -EINVAL;
 
     if (p->ops->rt_set) {
@@ -181,9 +196,7 @@ long sched_rt_set_all(struct domain *d, const struct sched_rt *in, bool force)
             (void)rt_set_units(p, d, NULL, true);
         }
     }
-    calls = take_calls(p);
-    spin_unlock(&p->lock);
-    tickle_all(&calls);
+    unlock_and_call(p);
     return rc;
 }
 
@@ -237,6 +250,7 @@ static void move_units(struct domain *d, struct sched_pool *from, struct sched_p
 {
     stime_t t = now();
 
+    trace_domain(TRC_SCHED_ADJDOM, d->domid);
     withdraw(d, from, t);
     if (to->params.flags & TARN_POOL_reset_on_move) {
         reset_domain(d);
@@ -254,29 +268,45 @@ static void move_units(struct domain *d, struct sched_pool *from, struct sched_p
     }
 }
 
+/* One by one, each on its own, or a policy would see a tree that is here and there. */
+static void move_tree(struct domain *top, struct sched_pool *from, struct sched_pool *to)
+{
+    struct list members = LIST_INIT(members);
+
+    group_take_apart(from, &top->sched, &members);
+    move_units(top, from, to);
+    list_for_each(l, &members) {
+        move_units(domain_of(list_entry(l, struct sched_dom, sibling)), from, to);
+    }
+    group_put_together(to, &members);
+}
+
+static long may_move(const struct domain *d, const struct sched_pool *to)
+{
+    if (d->sched.master) {
+        return -EBUSY;
+    }
+    return cpumask_empty(&to->cpus) ? -ENOENT : 0;
+}
+
 long sched_domain_move(struct domain *d, struct sched_pool *to)
 {
     struct sched_pool *from = lock_pools(d, to);
-    long rc = cpumask_empty(&to->cpus) ? -ENOENT : 0;
-    struct cpumask calls[2];
+    long rc = may_move(d, to);
 
     if (rc == 0 && from != to) {
-        trace_domain(TRC_SCHED_ADJDOM, d->domid);
-        move_units(d, from, to);
+        move_tree(d, from, to);
     }
-    calls[0] = take_calls(from);
-    calls[1] = take_calls(to);
-    spin_unlock_two(&from->lock, &to->lock);
-    tickle_all(&calls[0]);
-    tickle_all(&calls[1]);
+    unlock_and_call(from);
+    if (from != to) {
+        unlock_and_call(to);
+    }
     return rc;
 }
 
-/* It stands still for ever. */
+/* It stands still for ever, and has left its group. */
 static bool is_dying(const struct sched_dom *s)
 {
-    const struct domain *d = container_of((uintptr_t)s, struct domain, sched);
-
     list_for_each(l, &s->units) {
         const struct sched_unit *u = list_entry(l, struct sched_unit, link);
 
@@ -284,7 +314,7 @@ static bool is_dying(const struct sched_dom *s)
             return false;
         }
     }
-    return d->dying != DOMAIN_ALIVE;
+    return domain_of(s)->dying != DOMAIN_ALIVE && is_alone(s);
 }
 
 static bool all_dying(const struct sched_pool *p)
@@ -307,7 +337,7 @@ void sched_evict_dying(struct sched_pool *p)
         list_for_each_safe(l, next, &p->doms) {
             struct sched_dom *s = list_entry(l, struct sched_dom, link);
 
-            move_units(container_of(s, struct domain, sched), p, &pool0);
+            move_units(domain_of(s), p, &pool0);
         }
     }
     cpumask_clear_all(&p->calls); /* nobody is left there, and they have nothing to do here */
@@ -328,6 +358,10 @@ long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap)
         return -EINVAL;
     }
     p = lock_pool(d);
+    if (d->sched.master && (weight || cap)) { /* the topmost one's count */
+        spin_unlock(&p->lock);
+        return -EBUSY;
+    }
     d->sched.weight = weight ? *weight : d->sched.weight;
     d->sched.cap = cap ? *cap : d->sched.cap;
     trace_domain(TRC_SCHED_ADJDOM, d->domid);
@@ -346,6 +380,7 @@ void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cp
 
     v->hard_given = *hard;
     v->soft_given = *soft;
+    bandwidth_init(&v->bandwidth, v->domain, v);
     v->unit.dom = &v->domain->sched;
     v->unit.id = v->id;
     list_add_tail(&v->domain->sched.units, &v->unit.link);
@@ -371,14 +406,11 @@ void sched_vcpu_dying(struct vcpu *v)
 void sched_vcpu_destroy(struct vcpu *v)
 {
     struct sched_pool *p = lock_pool(v->domain);
-    struct cpumask calls;
 
     ASSERT(!v->unit.running && !v->unit.runnable);
     if (p->ops->unit_remove) {
         p->ops->unit_remove(p, &v->unit, now());
     }
     list_del(&v->unit.link);
-    calls = take_calls(p);
-    spin_unlock(&p->lock);
-    tickle_all(&calls);
+    unlock_and_call(p);
 }

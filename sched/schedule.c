@@ -57,6 +57,9 @@ static void runstate_to(struct vcpu *v, int state, stime_t t)
 
 static int stopped_state(const struct vcpu *v)
 {
+    if (unlikely(v->unit.throttled)) {
+        return RUNSTATE_runnable;
+    }
     return (READ_ONCE(v->pause_flags) & VPF_BLOCKED) ? RUNSTATE_blocked : RUNSTATE_offline;
 }
 
@@ -70,7 +73,64 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *out)
     spin_unlock(&p->lock);
 }
 
+u64 sched_cpu_time(const struct domain *d, u32 cpu)
+{
+    struct sched_pool *p = lock_pool(d);
+    u64 ns = d->ran_on[cpu], t = (u64)now();
+
+    for (u32 i = 0; i < d->max_vcpus; i++) {
+        const struct vcpu *v = d->vcpu[i];
+
+        if (v->unit.running && v->unit.cpu == cpu) {
+            ns += t - v->runstate.state_entry_time;
+        }
+    }
+    spin_unlock(&p->lock);
+    return ns;
+}
+
 /* ---- Wake and sleep ---- */
+
+/* Out of quota, and else it would run. */
+static bool only_throttled(u32 flags)
+{
+    return unlikely(flags & VPF_THROTTLED) && !(flags & ~VPF_THROTTLED);
+}
+
+static __cold void begin_wait(struct vcpu *v, stime_t t)
+{
+    v->unit.throttled = true;
+    bandwidth_wait(v, t);
+}
+
+/* As its flags say, which are not 0, or were not a moment ago: then vcpu_wake follows. */
+static void stop(struct vcpu *v, stime_t t)
+{
+    u32 flags = READ_ONCE(v->pause_flags);
+
+    v->unit.runnable = false;
+    v->unit.down = flags & VPF_DOWN;
+    if (only_throttled(flags)) {
+        begin_wait(v, t);
+    }
+}
+
+/* One that stands still has other reasons for it than before. */
+static __cold void change_reason(struct vcpu *v)
+{
+    u32 flags = READ_ONCE(v->pause_flags);
+    bool throttled = only_throttled(flags);
+
+    if (!v->unit.runnable && flags && v->unit.throttled != throttled) {
+        stime_t t = now();
+
+        v->unit.throttled = false;
+        if (throttled) {
+            begin_wait(v, t);
+        }
+        runstate_to(v, stopped_state(v), t);
+    }
+}
 
 void vcpu_wake(struct vcpu *v)
 {
@@ -85,7 +145,10 @@ void vcpu_wake(struct vcpu *v)
         TRACE_VCPU(TRC_SCHED_WAKE, v);
         runstate_to(v, RUNSTATE_runnable, t);
         cpu = p->ops->wake(p, &v->unit, t);
+        v->unit.throttled = false;
         kick_pool_timer(p);
+    } else if (unlikely(READ_ONCE(v->pause_flags) & VPF_THROTTLED)) {
+        change_reason(v);
     }
     spin_unlock(&p->lock);
     tickle(cpu);
@@ -103,12 +166,13 @@ void vcpu_sleep_nosync(struct vcpu *v)
         } else {
             stime_t t = now();
 
-            v->unit.runnable = false;
-            v->unit.down = READ_ONCE(v->pause_flags) & VPF_DOWN;
+            stop(v, t);
             p->nr_waiting--;
             runstate_to(v, stopped_state(v), t);
             cpu = p->ops->sleep ? p->ops->sleep(p, &v->unit, t) : NO_CPU;
         }
+    } else if (unlikely(v->unit.throttled)) {
+        change_reason(v);
     }
     spin_unlock(&p->lock);
     tickle(cpu);
@@ -133,12 +197,11 @@ void vcpu_yield(void)
 
 /* ---- The decision ---- */
 
-/* prev stopped wanting a CPU while it ran: it blocked, went down or was paused. */
+/* prev stopped wanting a CPU while it ran: it blocked, went down, was paused or throttled. */
 static void note_sleep(struct sched_pool *p, struct vcpu *v, stime_t t)
 {
     if (v->unit.runnable && !vcpu_runnable(v)) {
-        v->unit.runnable = false;
-        v->unit.down = READ_ONCE(v->pause_flags) & VPF_DOWN;
+        stop(v, t);
         if (p->ops->sleep) {
             (void)p->ops->sleep(p, &v->unit, t);
         }
@@ -161,8 +224,14 @@ static u32 switch_to(struct sched_pool *p, struct pcpu *cpu, struct vcpu *prev, 
 
     p->nr_waiting += prev != cpu->idle && prev->unit.runnable;
     p->nr_waiting -= next != cpu->idle;
+    if (prev->domain->ran_on) {
+        prev->domain->ran_on[cpu->id] += (u64)t - prev->runstate.state_entry_time;
+    }
     runstate_to(prev, prev->unit.runnable ? RUNSTATE_runnable : stopped_state(prev), t);
     runstate_to(next, RUNSTATE_running, t);
+    if (unlikely(prev->unit.limited | next->unit.limited)) {
+        bandwidth_switch(prev, next, t);
+    }
     if (next != cpu->idle) {
         next->unit.cpu = cpu->id; /* before `running`: who sees that kicks this pcpu */
         (void)atomic_xchg(&next->unit.running,

@@ -26,6 +26,7 @@ need make make
 need nasm nasm
 need libc6-dev /usr/include/stdio.h
 need libxen-dev /usr/include/xen/xen.h
+need libxml2-dev /usr/include/libxml2/libxml/parser.h
 need qemu-system-x86 qemu-system-x86_64
 need grub-common grub-mkrescue
 need grub-pc-bin /usr/lib/grub/i386-pc/multiboot2.mod
@@ -36,6 +37,7 @@ if [ "$what" = check ]; then
     need libcmocka-dev /usr/include/cmocka.h
     need clang-format clang-format
     need spin spin
+    need libvirt0 /usr/share/libvirt/schemas/domain.rng
     need python3 /usr/bin/python3
     need python3-pytest /usr/lib/python3/dist-packages/pytest/__init__.py
     need python3-pytest-xdist /usr/lib/python3/dist-packages/xdist/__init__.py

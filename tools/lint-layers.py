@@ -29,7 +29,7 @@ FILE_FLOORS = {
     "kernel/trace.c": 0,
     "arch/x86/mm/mmu_update.c": 4,
 }
-PURE = re.compile(r"lib/.*|sched/(credit(_\w+)?|null|rr|rtds(_queue)?|sedf(_params)?|gang|group)\.c|evtchn/(twolevel|port|fifo)\.c"
+PURE = re.compile(r"lib/.*|sched/(credit(_\w+)?|null|rr|rtds(_queue)?|sedf(_params)?|gang)\.c|evtchn/(twolevel|port|fifo)\.c"
                   r"|arch/x86/boot/multiboot\.c|arch/x86/cpu/(acpi|apicid|rtc)\.c"
                   r"|arch/x86/pv/(decode|decode_store|cpuid)\.c")
 # What the compiler calls, our own panic and the pause in a spinlock are everyone's.

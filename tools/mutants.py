@@ -50,6 +50,7 @@ def main():
     source, mutants = read_list(f"tests/unit/{name}.mutants")
     sources = re.search(r"sources: (.*?)\*/", Path(test).read_text(encoding="utf-8"), re.S).group(1).replace("\n *", "").split()
     text = Path(source).read_text(encoding="utf-8")
+    CC.extend(["-I", os.path.dirname(source)])
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
         others = []

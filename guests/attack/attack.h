@@ -42,6 +42,7 @@ const char *attack_store(void);
 const char *attack_hoard(void);
 const char *attack_rings(void);
 const char *attack_control(void);
+const char *attack_groups(void);
 const char *attack_trace(void);
 const char *attack_starve(void);
 

@@ -8,6 +8,7 @@
  *   cpus=N            CPUs 1 to N-1 are taken out of service and back (default: none)
  *   starve            allocations fail now and then
  * Pools come and go meanwhile (pools.c); at the end a domain must run in each that is left.
+ * attack=groups is the same, most of all about who shares whose time (groups.c).
  */
 #include "control.h"
 
@@ -524,39 +525,53 @@ static void act_tarn(struct actor *a)
 
 /* ---- All together ---- */
 
+static void (*const all_acts[])(struct actor *) = {
+    act_build,     act_build,
+    act_build,     act_build,
+    act_create,    act_destroy,
+    act_populate,  act_decrease,
+    act_map,       act_map,
+    act_update,    act_update,
+    act_update,    act_map_shared,
+    act_mmuext,    act_mmuext,
+    act_mmuext,    act_mmuext,
+    act_forest,    act_simple,
+    act_simple,    act_any,
+    act_max_mem,   act_context,
+    act_context,   act_affinity,
+    act_share,     act_event,
+    act_event,     act_event,
+    act_trigger,   act_cpu,
+    act_sysctl,    act_any_of_machine,
+    act_tarn,      act_pool,
+    act_pool,      act_pool,
+    act_realtime,  act_realtime,
+    act_pool_tarn, act_credit_pool,
+    act_pin,       act_trace,
+    act_ring,      act_pool,
+    act_pool,      act_pool,
+    act_realtime,  act_realtime,
+    act_pool,      act_grant_write,
+    act_grant_map, act_grant_map,
+    act_group,     act_group,
+    act_bandwidth, act_emulator,
+};
+
+static void (*const group_acts[])(struct actor *) = {
+    act_group, act_group, act_group,  act_group,    act_group,     act_group,    act_shell,
+    act_shell, act_shell, act_build,  act_destroy,  act_pool,      act_pool,     act_pool_tarn,
+    act_share, act_cpu,   act_simple, act_realtime, act_bandwidth, act_emulator, act_affinity,
+};
+
+static bool of_groups; /* which of the two lists */
+
 static void one_act(struct actor *a)
 {
-    static void (*const acts[])(struct actor *) = {
-        act_build,     act_build,
-        act_build,     act_build,
-        act_create,    act_destroy,
-        act_populate,  act_decrease,
-        act_map,       act_map,
-        act_update,    act_update,
-        act_update,    act_map_shared,
-        act_mmuext,    act_mmuext,
-        act_mmuext,    act_mmuext,
-        act_forest,    act_simple,
-        act_simple,    act_any,
-        act_max_mem,   act_context,
-        act_context,   act_affinity,
-        act_share,     act_event,
-        act_event,     act_event,
-        act_trigger,   act_cpu,
-        act_sysctl,    act_any_of_machine,
-        act_tarn,      act_pool,
-        act_pool,      act_pool,
-        act_realtime,  act_realtime,
-        act_pool_tarn, act_credit_pool,
-        act_pin,       act_trace,
-        act_ring,      act_pool,
-        act_pool,      act_pool,
-        act_realtime,  act_realtime,
-        act_pool,      act_grant_write,
-        act_grant_map, act_grant_map,
-    };
-
-    acts[below(&a->dice, sizeof(acts) / sizeof(acts[0]))](a);
+    if (of_groups) {
+        group_acts[below(&a->dice, sizeof(group_acts) / sizeof(group_acts[0]))](a);
+    } else {
+        all_acts[below(&a->dice, sizeof(all_acts) / sizeof(all_acts[0]))](a);
+    }
 }
 
 static void act(void)
@@ -684,6 +699,8 @@ const char *attack_control(void)
     hypercall2(__HYPERVISOR_tarn_op, TARN_OP_fail_allocation, ARG(&fail));
     all_cpus_online();
     why = grant_wild_end();
+    left = groups_end(&actors[0]);
+    why = why ? why : left;
     destroy_all();
     why = why ? why : pools_run(&actors[0]);
     destroy_all();
@@ -698,4 +715,10 @@ const char *attack_control(void)
     printf("attack: %lu operations by %u vcpus; free pages %lu before, %lu after\n", limit, started,
            before, after);
     return why ? why : before && before == after ? NULL : "memory was lost";
+}
+
+const char *attack_groups(void)
+{
+    of_groups = true;
+    return attack_control();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* control.h - what the parts of attack=control share: control.c builds and breaks domains, pools.c
- * pools, parameters of schedulers, and the trace. */
+ * pools, parameters of schedulers, and the trace, groups.c who shares whose time. */
 #pragma once
 
 #include "attack.h"
@@ -39,6 +39,15 @@ void act_grant_write(struct actor *a);
 void act_grant_map(struct actor *a);
 /* Nothing of theirs is mapped by a grant any more; what went wrong, or NULL. */
 const char *grant_wild_end(void);
+
+/* groups.c */
+void act_shell(struct actor *a);
+void act_group(struct actor *a);
+void act_bandwidth(struct actor *a);
+void act_emulator(struct actor *a);
+/* What there is are trees, and domains that are left keep to the rules; what went wrong, or NULL.
+ */
+const char *groups_end(struct actor *a);
 
 /* pools.c */
 uint32_t some_pool(struct actor *a);

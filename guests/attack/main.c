@@ -30,11 +30,11 @@ static const struct {
     { "hoard", attack_hoard },         { "rings", attack_rings },
     { "control", attack_control },     { "trace", attack_trace },
     { "starve", attack_starve },       { "lender", attack_lender },
-    { "borrower", attack_borrower },
+    { "borrower", attack_borrower },   { "groups", attack_groups },
 };
 
 #define NR_ATTACKS (sizeof(attacks) / sizeof(attacks[0]))
-#define NR_ALONE 11U /* the last of them are not among "all" */
+#define NR_ALONE 12U /* the last of them are not among "all" */
 
 void refused(const char *what, long rc)
 {

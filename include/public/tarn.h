@@ -205,6 +205,16 @@ struct tarn_bandwidth {
     uint64_t throttled_ns; /* out: for how long somebody had to wait for the next period */
 };
 
+/* For how long a domain's vcpus ran on a CPU, in ns, up to now. -ESRCH: no such domain; -EINVAL: no
+ * CPU has that number. */
+#define TARN_OP_get_cpu_time 21
+struct tarn_cpu_time {
+    domid_t domid; /* in */
+    uint16_t pad;
+    uint32_t cpu; /* in */
+    uint64_t ns;  /* out */
+};
+
 /*
  * Domain `emulator` serves `domid`: what limits domid as a whole (TARN_BANDWIDTH_DOMAIN) limits
  * both together. DOMID_INVALID: it has none any more. A domain has one emulator, and that one

@@ -33,6 +33,9 @@
 #define VPF_DOWN (1u << 0)    /* VCPUOP_down, or never brought up */
 #define VPF_BLOCKED (1u << 1) /* SCHEDOP_block or poll: an event ends it */
 #define VPF_PAUSED (1u << 2)  /* its domain is paused, crashed or shut down */
+/* A budget of it is used up: sched/bandwidth.c. */
+#define VPF_THROTTLED_BY(budget) (1u << (3 + (budget)))
+#define VPF_THROTTLED (7u << 3)
 
 struct vcpu {
     struct arch_vcpu arch; /* first: the entry code addresses the registers from it */
@@ -58,7 +61,9 @@ struct vcpu {
     u8 rt_known;                                /* which of these it has */
     struct sched_rt rt_kept[SCHED_RT_POLICIES]; /* under a policy that it is not under now */
     struct vcpu_runstate_info runstate;
-    vaddr_t runstate_va; /* registered area, guest virtual; 0 = none */
+    vaddr_t runstate_va;                        /* registered area, guest virtual; 0 = none */
+    struct sched_bandwidth *budget[NR_BUDGETS]; /* those that count; the pool's lock */
+    struct sched_bandwidth bandwidth;           /* its own */
 
     /* Per-vcpu VIRQs and timers */
     u32 virq_port[NR_VIRQS]; /* 0: not bound; domain's evtchn lock */
@@ -87,6 +92,9 @@ struct domain {
     struct grant_table grants;
     struct sched_dom sched;
     struct sched_pool *pool;
+    struct sched_bandwidth bandwidth; /* of all its vcpus, and its emulator's */
+    u64 *ran_on; /* ns on each CPU; the lock of the pool it is in. NULL: an idle domain */
+    struct domain *emulator, *client; /* who serves it, whom it serves; sched/bandwidth.c */
     u32 tot_pages, max_pages;
     u32 page_list;             /* head of its frames (struct frame links), BUDDY_NIL when none */
     u32 held_list;             /* those that were given back but are still mapped by somebody */

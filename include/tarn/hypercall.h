@@ -63,3 +63,6 @@ long do_sysctl(u64 arg);
 long sysctl_info(struct xen_sysctl *op); /* a part of it, in kernel/ops/sysctl_info.c */
 long do_platform_op(u64 arg);
 long do_tarn_op(u64 cmd, u64 arg);
+long tarn_group(u64 cmd, u64 arg);     /* parts of it: kernel/ops/tarn_group.c */
+long tarn_bandwidth(u64 cmd, u64 arg); /* and tarn_bandwidth.c */
+long tarn_emulator(u64 cmd, u64 arg);

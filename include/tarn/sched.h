@@ -35,6 +35,7 @@ struct sched_dom {
     struct list members, sibling; /* its members, by their `sibling` */
     u32 inner_weight, inner_cap;  /* among the members of its master */
     u32 self_weight, self_cap;    /* of its own units among its members */
+    struct sched_dom *was_master; /* while its tree moves to another pool */
     _Alignas(16) u8 priv[SCHED_DOM_PRIV];
 };
 
@@ -48,6 +49,8 @@ struct sched_unit {
     bool running;        /* is on `cpu` now (also while still being switched out) */
     bool down;           /* set before sleep() or changed(): its CPU may go until it wakes */
     bool dedicated;      /* hard affinity is a single CPU */
+    bool limited;        /* some budget (sched_bandwidth) is charged for it; the dispatcher's */
+    bool throttled;      /* would be runnable, but a budget is used up; when it wakes, it was */
     struct cpumask hard; /* effective hard affinity: given & pool's CPUs, never empty */
     struct cpumask soft; /* effective soft affinity: given & hard; empty = no preference */
     stime_t last_run;    /* when it last left a CPU */
@@ -67,6 +70,26 @@ struct sched_params {
     u32 migr_delay_us;
     u32 flags; /* TARN_POOL_* of include/public/tarn.h */
 };
+
+/*
+ * A limit of CPU time for one vcpu, or for a domain's and its emulator's together: `quota` in each
+ * `period`. sched/bandwidth.c.
+ */
+struct sched_bandwidth {
+    struct spinlock lock;        /* RANK_BUDGET: the account */
+    struct spinlock gate;        /* RANK_THROTTLE: whose it is, and that all of them know `empty` */
+    u32 running;                 /* how many run on it */
+    bool empty;                  /* used up: all whose it is are throttled */
+    u32 first;                   /* of its users, who is woken first next time; the gate */
+    s64 period, quota;           /* ns; quota 0: no limit, and nothing is accounted */
+    s64 left;                    /* of this period's quota, at `at`; below 0: overdrawn */
+    stime_t at, begin;           /* begin: of this period */
+    stime_t waits_since;         /* somebody would run if it were not empty; 0: nobody */
+    u64 throttled, throttled_ns; /* how often it was empty, how long somebody waited */
+    struct timer timer;          /* when it will be empty, or no longer */
+};
+/* Whose budgets count for a vcpu. */
+enum sched_budget { BUDGET_OWN, BUDGET_DOMAIN, BUDGET_CLIENT, NR_BUDGETS };
 
 /* Of a unit under a real-time policy. What a policy does not know it leaves alone. */
 struct sched_rt {
@@ -233,12 +256,13 @@ const struct sched_ops *sched_policy_by_id(u32 id);
 int sched_domain_init(struct domain *d, struct sched_pool *pool, u32 weight, u32 cap);
 void sched_domain_destroy(struct domain *d);
 /*
- * A paused domain goes to another pool. Weight, cap and affinities go with it, and the real-time
- * parameters that it had under that pool's policy before, if they can be kept (else rt_refused);
- * with TARN_POOL_reset_on_move all begins anew. -ENOENT: that pool has no CPU.
+ * A paused domain goes to another pool, and those below it, paused too, with it. Weight, cap and
+ * affinities go with it, what it has in its group, and the real-time parameters that it had under
+ * that pool's policy before, if they can be kept (else rt_refused); with TARN_POOL_reset_on_move
+ * all but the group begins anew. -ENOENT: that pool has no CPU; -EBUSY: it is a member.
  */
 long sched_domain_move(struct domain *d, struct sched_pool *to);
-/* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535. */
+/* NULL: unchanged. -EINVAL: weight not 1..65535, cap over 65535; -EBUSY: it is a member. */
 long sched_domain_adjust(struct domain *d, const u32 *weight, const u32 *cap);
 /* A vcpu's real-time parameters, as rt_get and rt_set of its policy; -EINVAL: it has none. */
 long sched_rt_get(struct vcpu *v, struct sched_rt *out);
@@ -249,7 +273,36 @@ void sched_vcpu_init(struct vcpu *v, const struct cpumask *hard, const struct cp
 void sched_vcpu_dying(struct vcpu *v);
 void sched_vcpu_destroy(struct vcpu *v); /* it is paused, and does not run */
 
+/*
+ * Scheduling domains, sched/group.c; the errnos are those of public/tarn.h. Links (master, members)
+ * change with the lock of trees and the pool's lock, either keeps them as they are.
+ */
+long sched_group_add(struct domain *d, struct domain *master, u32 weight, u32 cap);
+long sched_group_remove(struct domain *d);
+long sched_group_set(struct domain *d, struct domain *master, u32 weight, u32 cap);
+long sched_group_dissolve(struct domain *master);
+struct tarn_group;
+void sched_group_info(struct domain *d, struct tarn_group *out); /* all that is `out` in it */
+void sched_group_leave(struct domain *d); /* it dies: it is nobody's member or master any more */
+void sched_groups_lock(void);             /* trees stay as they are; before domain.lock */
+void sched_groups_unlock(void);
+/* All of a tree in turn, the topmost first: the one after `d`, NULL: none. */
+struct domain *sched_group_next(const struct domain *top, const struct domain *d);
+
+/*
+ * Bandwidth, sched/bandwidth.c. `v` is one of the domain's vcpus, or NULL: the domain as a whole;
+ * the errnos are those of public/tarn.h, also -ESRCH: it dies.
+ */
+struct tarn_bandwidth;
+void sched_bandwidth_get(struct domain *d, struct vcpu *v, struct tarn_bandwidth *out);
+long sched_bandwidth_set(struct domain *d, struct vcpu *v, u64 period_us, s64 quota_us);
+long sched_emulator_set(struct domain *d, struct domain *emulator); /* NULL: none any more */
+/* Their ids, or DOMID_INVALID. */
+void sched_emulator_get(struct domain *d, u16 *emulator, u16 *client);
+void sched_bandwidth_end(struct domain *d); /* it dies: no limits, bonds and timers any more */
+
 /* The dispatcher, sched/schedule.c */
+u64 sched_cpu_time(const struct domain *d, u32 cpu); /* ns that it ran there, up to now */
 stime_t sched_idle_time(u32 cpu); /* since boot, up to now; 0 for one that never started */
 void schedule(void);              /* exit loop only: decide for this pcpu, and switch */
 void vcpu_wake(struct vcpu *v);   /* pause_flags may have become 0 */

@@ -2,7 +2,7 @@
 /*
  * Spinlocks. The hypervisor runs with interrupts off, so there is one kind only. Locks nest in the
  * order of their ranks, outermost first:
- *     domain > cpupool > evtchn > runqueue > leaf
+ *     domain > cpupool > evtchn > throttle > runqueue > budget > leaf
  * (for the reader and the debugger; nothing checks them at run time).
  * Two locks of one rank are taken in address order (spin_lock_two). While it waits, a pcpu answers
  * TLB flush requests (arch_spin_service), so a holder may wait for a flush.
@@ -12,7 +12,15 @@
 #include <tarn/atomic.h>
 #include <tarn/lib.h>
 
-enum lock_rank { RANK_LEAF, RANK_RUNQUEUE, RANK_EVTCHN, RANK_CPUPOOL, RANK_DOMAIN };
+enum lock_rank {
+    RANK_LEAF,
+    RANK_BUDGET,
+    RANK_RUNQUEUE,
+    RANK_THROTTLE,
+    RANK_EVTCHN,
+    RANK_CPUPOOL,
+    RANK_DOMAIN
+};
 
 struct spinlock {
     u8 locked;

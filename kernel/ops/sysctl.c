@@ -180,7 +180,40 @@ static void tell_moved(const struct domain *d, const struct sched_pool *to)
                         name, to->ops->name);
         }
     }
-    (void)cpus_changed(0);
+}
+
+/* The caller's own can't be paused. */
+static long tree_may_move(const struct domain *top)
+{
+    for (const struct domain *d = top; d; d = sched_group_next(top, d)) {
+        if (d == current->domain) {
+            return -EPERM;
+        }
+    }
+    return top->sched.master ? -EBUSY : 0;
+}
+
+/* With all that are below it, which stay so until all of them are there. */
+static long move_tree(struct domain *top, struct sched_pool *to)
+{
+    long rc;
+
+    sched_groups_lock();
+    rc = tree_may_move(top);
+    if (rc == 0) {
+        for (struct domain *d = top; d; d = sched_group_next(top, d)) {
+            domain_pause(d);
+        }
+        rc = sched_domain_move(top, to);
+        for (struct domain *d = top; d; d = sched_group_next(top, d)) {
+            domain_unpause(d);
+            if (rc == 0) {
+                tell_moved(d, to);
+            }
+        }
+    }
+    sched_groups_unlock();
+    return rc;
 }
 
 static long move_domain(struct domain *d, u32 id)
@@ -201,11 +234,9 @@ static long move_domain(struct domain *d, u32 id)
     if (!to) {
         return -ENOENT;
     }
-    domain_pause(d);
-    rc = sched_domain_move(d, to);
-    domain_unpause(d);
+    rc = move_tree(d, to);
     if (rc == 0) {
-        tell_moved(d, to);
+        (void)cpus_changed(0);
     }
     pool_put(to);
     return rc;

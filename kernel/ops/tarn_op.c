@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The hypercall that Xen does not have (public/tarn.h): names of domains and pools, options of
- * pools, where a vcpu may run, weights and caps, ports, and allocations that fail on purpose. */
+ * pools, where a vcpu may run, weights and caps, ports, and allocations that fail on purpose;
+ * scheduling domains, bandwidth and emulators are in files of their own. */
 #include <tarn/domain.h>
 #include <tarn/errno.h>
 #include <tarn/guest_access.h>
@@ -163,6 +164,26 @@ static long port(u64 arg)
     return !found ? -ENOENT : copy_to_guest(arg, &p, sizeof(p)) ? -EFAULT : 0;
 }
 
+static long cpu_time(u64 arg)
+{
+    struct tarn_cpu_time c;
+    struct domain *d;
+
+    if (copy_from_guest(&c, arg, sizeof(c))) {
+        return -EFAULT;
+    }
+    if (c.cpu >= NR_CPUS) {
+        return -EINVAL;
+    }
+    d = domain_get_by_id(c.domid);
+    if (!d) {
+        return -ESRCH;
+    }
+    c.ns = sched_cpu_time(d, c.cpu);
+    domain_put(d);
+    return copy_to_guest(arg, &c, sizeof(c)) ? -EFAULT : 0;
+}
+
 static long fail_allocation(u64 arg)
 {
     struct tarn_fail_allocation f;
@@ -196,6 +217,20 @@ long do_tarn_op(u64 cmd, u64 arg)
         return domain_shares(cmd, arg);
     case TARN_OP_get_port:
         return port(arg);
+    case TARN_OP_group_add:
+    case TARN_OP_group_remove:
+    case TARN_OP_group_set:
+    case TARN_OP_group_dissolve:
+    case TARN_OP_group_info:
+        return tarn_group(cmd, arg);
+    case TARN_OP_get_bandwidth:
+    case TARN_OP_set_bandwidth:
+        return tarn_bandwidth(cmd, arg);
+    case TARN_OP_get_emulator:
+    case TARN_OP_set_emulator:
+        return tarn_emulator(cmd, arg);
+    case TARN_OP_get_cpu_time:
+        return cpu_time(arg);
     case TARN_OP_fail_allocation:
         return fail_allocation(arg);
     default:

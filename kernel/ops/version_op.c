@@ -68,11 +68,9 @@ static long platform_parameters(u64 arg)
 
 const char *boot_cmdline; /* set at boot */
 
-long do_xen_version(u64 cmd, u64 arg)
+static __attribute__((noinline)) long information(u64 cmd, u64 arg)
 {
     switch (cmd) {
-    case XENVER_version:
-        return XEN_ABI_MAJOR << 16 | XEN_ABI_MINOR;
     case XENVER_extraversion:
         return put_text(arg, "-tarn", sizeof(xen_extraversion_t));
     case XENVER_compile_info:
@@ -95,6 +93,13 @@ long do_xen_version(u64 cmd, u64 arg)
     default:
         return -ENOSYS;
     }
+}
+
+/* The version is what guests ask for when all they want is a look at their events. */
+long do_xen_version(u64 cmd, u64 arg)
+{
+    return likely(cmd == XENVER_version) ? XEN_ABI_MAJOR << 16 | XEN_ABI_MINOR
+                                         : information(cmd, arg);
 }
 
 long do_vm_assist(u64 cmd, u64 type)

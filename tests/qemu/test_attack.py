@@ -77,6 +77,18 @@ def test_gone_wild_elsewhere(boot, sched):
     assert machine.wait() == EXIT_OFF
 
 
+@pytest.mark.alone
+@pytest.mark.parametrize("smp, arguments", [("1", "seed=5 count=10000"), ("4", "seed=6 count=8000 cpus=4"), ("2", "seed=7 count=8000 cpus=2 starve")])
+def test_groups_gone_wild(boot, smp, arguments):
+    """Members that come, go, die and move while others join them, with limits of all kinds: what is left are trees."""
+    machine = boot(smp=smp, cmdline="dom0_mem=32M dom0_max_vcpus=4 loglvl=none", modules=["attack attack=groups " + arguments])
+    machine.expect_lines([r"attack: ok\n"], 120)
+    joined, refused, left = machine.expect_past(r"attack: (\d+) joined a group, (\d+) refused, (\d+) times members left")
+    assert int(joined) > 50 and int(refused) > 50 and int(left) > 10
+    assert int(machine.expect_past(r"attack: (\d+) pools made, .* (\d+) moves")[1])
+    assert machine.wait() == EXIT_OFF
+
+
 @pytest.fixture(scope="module")
 def fair():
     """What the victim gets done beside a domain that does nothing but compute."""

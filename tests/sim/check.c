@@ -39,6 +39,22 @@ static u32 pool_index(const struct sched_pool *p)
 
 /* ---- Pools and CPUs ---------------------------------------------------------------------- */
 
+/* They are in the same pool, and know whose members they are. */
+static void check_members(const struct domain *d)
+{
+    u32 depth = 1;
+
+    list_for_each(l, &d->sched.members) {
+        const struct sched_dom *s = list_entry(l, struct sched_dom, sibling);
+
+        ASSERT(s->master == &d->sched);
+        ASSERT(container_of((uintptr_t)s, struct domain, sched)->pool == d->pool);
+    }
+    for (const struct sched_dom *s = &d->sched; s->master; s = s->master) {
+        ASSERT(depth++ < TARN_GROUP_DEPTH);
+    }
+}
+
 static void check_pool(struct sched_pool *p, struct cpumask *seen)
 {
     u32 doms = 0;
@@ -55,6 +71,7 @@ static void check_pool(struct sched_pool *p, struct cpumask *seen)
                                               sched);
 
         ASSERT(d->pool == p);
+        check_members(d);
         doms++;
     }
     if (doms != p->nr_doms) {
@@ -160,7 +177,7 @@ static void check_runstate(const struct sim_vcpu *s)
     s64 sum = machine.clock - (s64)r->state_entry_time;
 
     ASSERT(u->running == (r->state == RUNSTATE_running) && u->running == (s->on != NO_CPU));
-    ASSERT((u->runnable && !u->running) == (r->state == RUNSTATE_runnable));
+    ASSERT(((u->runnable || u->throttled) && !u->running) == (r->state == RUNSTATE_runnable));
     ASSERT(!u->running || (u->cpu == s->on && pcpus[s->on]->curr == &s->v));
     ASSERT(u->runnable == vcpu_runnable(&s->v) || (u->running && called(u->cpu)));
     for (u32 i = 0; i < ARRAY_SIZE(r->time); i++) {
@@ -172,12 +189,53 @@ static void check_runstate(const struct sim_vcpu *s)
            sim_ran(s));
 }
 
+/* ---- Bandwidth --------------------------------------------------------------------------- */
+
+static u32 running_on(const struct domain *d, const struct sched_bandwidth *b)
+{
+    u32 n = 0;
+
+    for (u32 i = 0; d && i < d->max_vcpus; i++) {
+        for (u32 k = 0; k < NR_BUDGETS; k++) {
+            n += d->vcpu[i]->budget[k] == b && d->vcpu[i]->unit.running;
+        }
+    }
+    return n;
+}
+
+static void check_budget(const struct domain *d, const struct sched_bandwidth *b)
+{
+    ASSERT(!b->lock.locked && !b->gate.locked);
+    ASSERT(b->running == running_on(d, b) + running_on(d->emulator, b));
+    ASSERT(b->quota || (!b->empty && !b->running));
+    ASSERT(b->timer.node.queued || (!b->empty && !(b->quota && b->running)));
+}
+
+/* Who is throttled is so by a budget that is used up, and the other way round. */
+static void check_throttle(const struct sim_vcpu *s)
+{
+    const struct sched_unit *u = &s->v.unit;
+    u32 flags = 0, limits = 0;
+
+    for (u32 i = 0; i < NR_BUDGETS; i++) {
+        limits += s->v.budget[i] != NULL;
+        flags |= s->v.budget[i] && s->v.budget[i]->empty ? VPF_THROTTLED_BY(i) : 0;
+    }
+    ASSERT(u->limited == (limits > 0));
+    ASSERT(flags == (s->v.pause_flags & VPF_THROTTLED));
+    ASSERT(u->throttled == (!u->running && flags && !(s->v.pause_flags & ~VPF_THROTTLED)));
+    check_budget(&s->dom->d, &s->v.bandwidth);
+    if (s->v.id == 0) {
+        check_budget(&s->dom->d, &s->dom->d.bandwidth);
+    }
+}
+
 static bool ready(const struct sim_vcpu *s)
 {
     const struct sched_pool *p = s->v.domain->pool;
 
     if (p->ops == &sched_credit) {
-        return s->dom->d.sched.cap == 0;
+        return !sim_dom_capped(s->dom);
     }
     if (p->ops == &sched_rtds) {
         return ready_rtds(&s->v.unit);
@@ -225,18 +283,48 @@ static void check_beside(struct sim_vcpu *s)
 
 /* ---- Stalls ------------------------------------------------------------------------------ */
 
-/* In weights of one vcpu: its domain's, or its part of that. */
-static double weight_of(const struct sim_vcpu *s)
+/* Own vcpus that want to run, or those below it, too. */
+static u32 wanting(const struct sched_dom *s, bool below)
 {
     u32 n = 0;
 
-    for (u32 i = 0; i < s->dom->d.max_vcpus; i++) {
-        n += s->dom->d.vcpu[i]->unit.runnable;
+    list_for_each(l, &s->units) {
+        n += list_entry(l, struct sched_unit, link)->runnable;
+    }
+    for (const struct list *l = s->members.next; below && l != &s->members; l = l->next) {
+        n += wanting(list_entry(l, struct sched_dom, sibling), true);
+    }
+    return n;
+}
+
+/* The part of its group's weight that a domain's own vcpus have, or all of a member. */
+static double part_inside(const struct sched_dom *master, u32 weight, const struct sched_dom *of)
+{
+    double sum = of != master && wanting(master, false) ? master->self_weight : 0;
+
+    list_for_each(l, &master->members) {
+        const struct sched_dom *s = list_entry(l, struct sched_dom, sibling);
+
+        sum += s != of && wanting(s, true) ? s->inner_weight : 0;
+    }
+    return weight / (sum + weight);
+}
+
+/* In weights of one vcpu: its domain's, or its part of that. */
+static double weight_of(const struct sim_vcpu *s)
+{
+    const struct sched_dom *d = &s->dom->d.sched;
+    bool group = d->master || !list_empty(&d->members);
+    u32 n = MAX(wanting(d, false), 1u);
+    double part = part_inside(d, d->self_weight, d);
+
+    for (; d->master; d = d->master) {
+        part *= part_inside(d->master, d->inner_weight, d);
     }
     if (s->v.domain->pool->params.flags & TARN_POOL_weight_per_vcpu) {
-        n = 1;
+        part *= group ? MAX(wanting(d, false), 1u) : n;
     }
-    return (double)s->dom->d.sched.weight / MAX(n, 1u);
+    return d->weight * part / n;
 }
 
 static s64 fair_wait(const struct sim_vcpu *s)
@@ -260,7 +348,7 @@ static bool promised(const struct sim_vcpu *s)
 {
     const struct sched_pool *p = s->v.domain->pool;
 
-    return p->ops == &sched_credit ? s->dom->d.sched.cap == 0
+    return p->ops == &sched_credit ? !sim_dom_capped(s->dom)
                                    : p->ops != &sched_sedf && p->ops != &sched_null &&
                                          (p->ops != &sched_rtds || promised_rtds(&s->v.unit));
 }
@@ -295,6 +383,7 @@ static s64 check_vcpu(struct sim_vcpu *s)
 
     check_affinity(s);
     check_runstate(s);
+    check_throttle(s);
     if (u->runnable && !u->running) {
         s64 waits = machine.clock - MAX((s64)s->v.runstate.state_entry_time, sim_marked);
 

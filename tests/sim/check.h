@@ -8,6 +8,8 @@
  *  - Hard affinity in effect is what was given within the pool, or all of the pool; a vcpu runs
  *    within it, but for the moment until its CPU's exit loop.
  *  - A vcpu is running, waiting or neither; its runstate says the same, and nr_waiting counts it.
+ *  - A vcpu is throttled while, and only while, a budget of it is used up; a budget knows how many
+ *    run on it, and has its timer.
  *  - Each CPU's time is what its vcpus ran and it idled, each vcpu's what its runstates add up to.
  *  - Nobody waits beside an idle CPU that it may use: there are no vcpu and CPU such that the one
  *    waited, and might have run, and the other idled and was not called, for all of a time in which

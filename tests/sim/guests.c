@@ -39,6 +39,7 @@ void guest_on(struct vcpu *v, u32 cpu)
     ASSERT(cpumask_subset(&v->unit.hard, &p->cpus));
     s->on = cpu;
     s->on_since = s->progressed = machine.clock;
+    s->longest_off = MAX(s->longest_off, machine.clock - MAX(s->off_since, sim_marked));
     s->runs++;
 }
 
@@ -49,6 +50,7 @@ void guest_off(struct vcpu *v, u32 cpu)
     ASSERT(s->on == cpu);
     progress(s);
     s->ran += machine.clock - s->on_since;
+    s->off_since = machine.clock;
     s->on = NO_CPU;
 }
 
@@ -104,7 +106,7 @@ void sim_mark(void)
     sim_marked = machine.clock;
     for (u32 i = 0; i < nr_sim_vcpus; i++) {
         sim_vcpus[i]->mark = sim_ran(sim_vcpus[i]);
-        sim_vcpus[i]->longest_wait = 0;
+        sim_vcpus[i]->longest_wait = sim_vcpus[i]->longest_off = 0;
     }
 }
 
@@ -167,7 +169,7 @@ void sim_random(struct sim_vcpu *v, struct sim_step *step)
 /* ---- Calls ------------------------------------------------------------------------------- */
 
 struct dom_call {
-    struct sim_dom *d;
+    struct sim_dom *d, *master;
     struct sim_vcpu *v;
     struct sched_pool *p;
     const struct cpumask *hard, *soft;
@@ -484,11 +486,20 @@ void sim_dom_pause(struct sim_dom *d)
     }
 }
 
+static void leave_group(void *arg)
+{
+    struct sim_dom *d = arg;
+
+    sched_group_leave(&d->d);
+    sched_bandwidth_end(&d->d);
+}
+
 void sim_dom_die(struct sim_dom *d)
 {
     sim_dom_pause(d);
     sim_log("d%u dies", d->d.domid);
     d->d.dying = DOMAIN_DYING;
+    machine_call(machine_any_cpu(), leave_group, d);
 }
 
 static void do_unpause(void *arg)
@@ -526,6 +537,7 @@ void sim_dom_destroy(struct sim_dom *d)
 {
     sim_dom_pause(d);
     sim_log("destroy d%u", d->d.domid);
+    machine_call(machine_any_cpu(), leave_group, d);
     machine_call(machine_any_cpu(), do_destroy, d);
     for (u32 i = 0; i < d->d.max_vcpus; i++) {
         struct sim_vcpu *s = d->vcpu[i];
@@ -553,14 +565,31 @@ static void do_move(void *arg)
 {
     struct dom_call *c = arg;
 
+    sched_groups_lock();
     c->rc = sched_domain_move(&c->d->d, c->p);
+    sched_groups_unlock();
     pool_put(c->p);
+}
+
+/* Of all of its tree; `was`: who was paused before, by index. */
+static void pause_tree(struct sim_dom *top, bool pause, bool *was)
+{
+    for (struct domain *d = &top->d; d; d = sched_group_next(&top->d, d)) {
+        struct sim_dom *s = container_of(d, struct sim_dom, d);
+
+        if (pause) {
+            was[s->index] = s->paused;
+            sim_dom_pause(s);
+        } else if (!was[s->index]) {
+            sim_dom_unpause(s);
+        }
+    }
 }
 
 long sim_dom_move(struct sim_dom *d, u32 pool_id)
 {
+    static bool paused[SIM_DOMS];
     struct dom_call c = { .d = d };
-    bool paused = d->paused;
 
     if (d->d.dying != DOMAIN_ALIVE) {
         return -EINVAL;
@@ -569,12 +598,10 @@ long sim_dom_move(struct sim_dom *d, u32 pool_id)
     if (!c.p) {
         return -ENOENT;
     }
-    sim_dom_pause(d);
+    pause_tree(d, true, paused);
     machine_call(machine_any_cpu(), do_move, &c);
     sim_log("move d%u to pool %u: %ld", d->d.domid, pool_id, c.rc);
-    if (!paused) {
-        sim_dom_unpause(d);
-    }
+    pause_tree(d, false, paused);
     return c.rc;
 }
 
@@ -591,6 +618,86 @@ long sim_dom_adjust(struct sim_dom *d, u32 weight, u32 cap)
 
     machine_call(machine_any_cpu(), do_adjust, &c);
     return c.rc;
+}
+
+/* ---- Groups ------------------------------------------------------------------------------ */
+
+static void do_join(void *arg)
+{
+    struct dom_call *c = arg;
+
+    c->rc = sched_group_add(&c->d->d, &c->master->d, c->weight, c->cap);
+}
+
+long sim_dom_join(struct sim_dom *d, struct sim_dom *master, u32 weight, u32 cap)
+{
+    struct dom_call c = { .d = d, .master = master, .weight = weight, .cap = cap };
+
+    machine_call(machine_any_cpu(), do_join, &c);
+    sim_log("d%u joins d%u: %ld", d->d.domid, master->d.domid, c.rc);
+    return c.rc;
+}
+
+static void do_leave(void *arg)
+{
+    struct dom_call *c = arg;
+
+    c->rc = sched_group_remove(&c->d->d);
+}
+
+long sim_dom_leave(struct sim_dom *d)
+{
+    struct dom_call c = { .d = d };
+
+    machine_call(machine_any_cpu(), do_leave, &c);
+    sim_log("d%u leaves its group: %ld", d->d.domid, c.rc);
+    return c.rc;
+}
+
+static void do_inside(void *arg)
+{
+    struct dom_call *c = arg;
+
+    c->rc = sched_group_set(&c->d->d, &c->master->d, c->weight, c->cap);
+}
+
+long sim_dom_inside(struct sim_dom *d, struct sim_dom *master, u32 weight, u32 cap)
+{
+    struct dom_call c = { .d = d, .master = master, .weight = weight, .cap = cap };
+
+    machine_call(machine_any_cpu(), do_inside, &c);
+    sim_log("d%u inside d%u: weight %u, cap %u: %ld", d->d.domid, master->d.domid, weight, cap,
+            c.rc);
+    return c.rc;
+}
+
+static void do_dissolve(void *arg)
+{
+    struct dom_call *c = arg;
+
+    c->rc = sched_group_dissolve(&c->d->d);
+}
+
+long sim_dom_dissolve(struct sim_dom *master)
+{
+    struct dom_call c = { .d = master };
+
+    machine_call(machine_any_cpu(), do_dissolve, &c);
+    sim_log("the group of d%u is dissolved: %ld", master->d.domid, c.rc);
+    return c.rc;
+}
+
+bool sim_dom_capped(const struct sim_dom *d)
+{
+    const struct sched_dom *s = &d->d.sched;
+
+    if (s->self_cap && !list_empty(&s->members)) {
+        return true;
+    }
+    while (s->master && !s->inner_cap) {
+        s = s->master;
+    }
+    return s->master ? s->inner_cap : s->cap;
 }
 
 /* ---- vcpus ------------------------------------------------------------------------------- */

@@ -32,6 +32,8 @@ struct sim_vcpu {
     s64 ran; /* without what it runs at the moment */
     u64 wakes, runs, yields;
     s64 longest_wait; /* since the mark */
+    stime_t off_since;
+    s64 longest_off; /* without a CPU, for whatever reason; since the mark */
     /* of the checks: it waited beside that idle CPU then, in the wait that began then */
     u32 beside_cpu;
     stime_t beside_at, beside_wait;
@@ -63,6 +65,12 @@ void sim_dom_unpause(struct sim_dom *d);
 long sim_dom_move(struct sim_dom *d, u32 pool_id);
 void sim_dom_die(struct sim_dom *d); /* it stands still for ever, until it is destroyed */
 long sim_dom_adjust(struct sim_dom *d, u32 weight, u32 cap);
+/* 0 or -errno of public/tarn.h. */
+long sim_dom_join(struct sim_dom *d, struct sim_dom *master, u32 weight, u32 cap);
+long sim_dom_leave(struct sim_dom *d);
+long sim_dom_inside(struct sim_dom *d, struct sim_dom *master, u32 weight, u32 cap);
+long sim_dom_dissolve(struct sim_dom *master);
+bool sim_dom_capped(const struct sim_dom *d); /* itself, or a group that it is in */
 long sim_dom_rt(struct sim_dom *d, u64 period_us, u64 budget_us, bool extratime, bool force);
 
 /* vcpus */
@@ -77,6 +85,10 @@ long sim_ask_affinity(struct sim_vcpu *v, const struct cpumask *hard, const stru
                       bool force);
 void sim_affinity(struct sim_vcpu *v, const struct cpumask *hard, const struct cpumask *soft);
 long sim_override(struct sim_vcpu *v, u32 cpu);
+/* NULL: the domain as a whole, with its emulator; NULL: it has none. */
+long sim_bandwidth(struct sim_dom *d, struct sim_vcpu *v, u64 period_us, s64 quota_us);
+long sim_emulator(struct sim_dom *d, struct sim_dom *emulator);
+void sim_limit_at_random(struct sim_dom *d);
 long sim_vcpu_rt(struct sim_vcpu *v, const struct sched_rt *rt, bool force);
 s64 sim_ran(const struct sim_vcpu *v);                         /* up to now */
 void sim_mark(void);                                           /* a measurement begins */

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Scenarios at random: a machine, pools with policies and parameters, domains with weights, caps
- * and affinities, behaviours. The first two kinds hold still and are measured: shares are what
- * fair.c says, or what real-time parameters promise, and nobody gains by sleeping. The third does
- * anything at any time, and the checks are what it must stand. N, SEED: how many of each, and the
- * first one's seed; KIND=0..2: one kind only; MS: measured time; VERBOSE=1: print, don't judge.
+ * and affinities, groups, behaviours. The first two kinds hold still and are measured: shares are
+ * what fair.c and fair_tree.c say, or what real-time parameters promise, and nobody gains by
+ * sleeping. The third does anything at any time, and the checks are what it must stand. N, SEED:
+ * how many of each, and the first one's seed; KIND=0..2: one kind only; MS: measured time;
+ * VERBOSE=1: print, don't judge.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "check.h"
 #include "fair.h"
+#include "fair_tree.h"
 #include <tarn/pcpu.h>
 #include <public/tarn.h>
 
@@ -36,9 +38,11 @@ static struct tally {
     double worst;
 } tallies[] = { { "without affinities", 0.01, 0.25, 1, 0, 0, 0, 0 },
                 { "with affinities", 0.05, 1.10, 4, 0, 0, 0, 0 },
+                { "in groups", 0.01, 0.25, 1, 0, 0, 0, 0 },
                 { "burners in a crowd", 0.02, 0.30, 2, 0, 0, 0, 0 },
+                { "burners in a crowd with groups", 0.02, 0.40, 3, 0, 0, 0, 0 },
                 { "promises", 0.01, 0.02, 0, 0, 0, 0, 0 } };
-enum { FREE, PINNED, CROWD, PROMISES };
+enum { FREE, PINNED, GROUPS, CROWD, CROWD_GROUPS, PROMISES };
 
 /* ---- Pools ------------------------------------------------------------------------------- */
 
@@ -137,6 +141,50 @@ static u32 random_cap(u32 vcpus)
     return one_in(4) ? 5 + (u32)rnd(100 * vcpus) : 0;
 }
 
+/* ---- Groups ------------------------------------------------------------------------------ */
+
+static struct sim_dom *some_dom(void)
+{
+    return sim_doms[rnd(nr_sim_doms)];
+}
+
+/* A tree at random, where the hypervisor allows it: of domains of the same pool. */
+static void random_groups(bool capped)
+{
+    for (u32 i = 0; i < 2 * nr_sim_doms; i++) {
+        struct sim_dom *d = some_dom(), *master = some_dom();
+
+        (void)sim_dom_join(d, master, random_weight(), capped ? random_cap(d->d.max_vcpus) : 0);
+        if (one_in(2)) {
+            (void)sim_dom_inside(master, master, random_weight(),
+                                 capped ? random_cap(master->d.max_vcpus) : 0);
+        }
+    }
+}
+
+static void disturb_group(struct sim_dom *d)
+{
+    struct sim_dom *other = some_dom();
+    u32 weight = random_weight(), cap = random_cap(d->d.max_vcpus);
+
+    switch (rnd(6)) {
+    case 0:
+    case 1:
+    case 2:
+        (void)sim_dom_join(d, other, weight, cap);
+        break;
+    case 3:
+        (void)sim_dom_leave(d);
+        break;
+    case 4:
+        (void)sim_dom_inside(d, one_in(2) ? d : other, weight, cap);
+        break;
+    default:
+        (void)sim_dom_dissolve(d);
+        break;
+    }
+}
+
 /* ---- Fair -------------------------------------------------------------------------------- */
 
 static void print_masks(const struct sim_dom *d)
@@ -145,6 +193,16 @@ static void print_masks(const struct sim_dom *d)
         printf("%s%lx", i ? " " : "    hard: ", d->vcpu[i]->v.unit.hard.bits[0]);
     }
     printf("\n");
+}
+
+static void print_group(const struct sched_dom *s)
+{
+    if (s->master) {
+        printf("    in d%u: weight %u, cap %u\n", s->master->id, s->inner_weight, s->inner_cap);
+    }
+    if (!list_empty(&s->members)) {
+        printf("    own vcpus: weight %u, cap %u\n", s->self_weight, s->self_cap);
+    }
 }
 
 static void judge(struct tally *t, const struct sim_dom *d, double got, double want,
@@ -160,6 +218,7 @@ static void judge(struct tally *t, const struct sim_dom *d, double got, double w
                d->d.sched.weight, d->d.sched.cap, d->d.max_vcpus, cpumask_weight(&d->d.pool->cpus),
                params->tslice_us, params->ratelimit_us, params->flags);
         print_masks(d);
+        print_group(&d->d.sched);
     }
     t->judged++;
     t->off += off > tolerance + t->near;
@@ -231,6 +290,20 @@ static bool reference(struct fair *f, const struct sched_pool *p)
     return fair_solve(f, &p->cpus);
 }
 
+static void judge_groups(const struct sched_pool *p, stime_t over)
+{
+    static double rate[SIM_DOMS];
+
+    fair_tree(p, rate);
+    for (u32 i = 0; i < nr_sim_doms; i++) {
+        const struct sim_dom *d = sim_doms[i];
+
+        if (d->d.pool == p) {
+            judge(&tallies[GROUPS], d, sim_dom_share(d, over), rate[i], tolerance_of(d, over));
+        }
+    }
+}
+
 static void judge_credit(const struct sched_pool *p, stime_t over, bool pinned)
 {
     static struct fair f;
@@ -267,9 +340,11 @@ static void judge_whole(const struct sched_pool *p, stime_t over)
     }
 }
 
-static void judge_pool(const struct sched_pool *p, stime_t over, bool pinned)
+static void judge_pool(const struct sched_pool *p, stime_t over, bool pinned, bool groups)
 {
-    if (p->ops == &sched_credit) {
+    if (p->ops == &sched_credit && groups) {
+        judge_groups(p, over);
+    } else if (p->ops == &sched_credit) {
         judge_credit(p, over, pinned);
     } else if (p->ops == &sched_null && !pinned) {
         judge_whole(p, over);
@@ -372,11 +447,12 @@ static void fair(u64 seed)
 {
     struct sched_pool *pools[MAX_POOLS];
     stime_t over = measured();
-    bool pinned;
+    bool pinned, groups;
     u32 n;
 
     begin(seed, 12);
     pinned = one_in(3);
+    groups = !pinned && one_in(2);
     n = random_pools(pools, 4000, true);
     for (u32 i = 0; i < n; i++) {
         if (!pinned && one_in(4)) {
@@ -384,15 +460,18 @@ static void fair(u64 seed)
         }
         fill(pools[i], pinned);
     }
+    if (groups) {
+        random_groups(true);
+    }
     checks_on(false);
     machine_run(120 * MS);
     sim_mark();
     machine_run(over);
     for (u32 i = 0; i < n; i++) {
-        judge_pool(pools[i], over, pinned);
+        judge_pool(pools[i], over, pinned, groups);
     }
     judge_promises(over);
-    told(seed, pinned ? " pinned" : "");
+    told(seed, pinned ? " pinned" : groups ? " groups" : "");
     sim_end();
 }
 
@@ -421,25 +500,30 @@ static void fill_crowd(void)
 /* Whatever the others do, who burns has at least what it had if all others burnt, too. */
 static void crowd(u64 seed)
 {
-    static struct fair f;
+    static double rate[SIM_DOMS];
     struct sched_params params;
     stime_t over = measured();
+    bool groups;
 
     begin(seed, 8);
+    groups = one_in(2);
     params = random_params(4000);
     params.migr_delay_us = 0;
     machine_off();
     machine_on(layout_topology(random_layout(8)), &sched_credit);
     ASSERT(sim_params(0, &params) == 0);
     fill_crowd();
+    if (groups) {
+        random_groups(false);
+    }
     checks_on(false);
     machine_run(200 * MS);
     sim_mark();
     machine_run(over);
-    ASSERT(reference(&f, &pool0));
+    fair_tree(&pool0, rate);
     for (u32 i = 0; i < nr_sim_doms; i++) {
         const struct sim_dom *d = sim_doms[i];
-        double fair_share = fair_rate(&f, i), got = sim_dom_share(d, over);
+        double fair_share = rate[i], got = sim_dom_share(d, over);
         double want = MIN(got, fair_share);
 
         if (verbose && d->vcpu[0]->behave != sim_burner) {
@@ -449,10 +533,11 @@ static void crowd(u64 seed)
                    (long long)d->vcpu[0]->arg[0] / US, got, fair_share);
         }
         if (d->vcpu[0]->behave == sim_burner) {
-            judge(&tallies[CROWD], d, want, fair_share, tolerance_of(d, over));
+            judge(&tallies[groups ? CROWD_GROUPS : CROWD], d, want, fair_share,
+                  tolerance_of(d, over));
         }
     }
-    told(seed, " crowd");
+    told(seed, groups ? " crowd with groups" : " crowd");
     sim_end();
 }
 
@@ -491,7 +576,11 @@ static void disturb_dom(struct sim_dom *d)
     struct sim_vcpu *v = d->vcpu[rnd(d->d.max_vcpus)];
     struct cpumask hard = some_mask(d->d.pool), soft = some_mask(d->d.pool);
 
-    switch (rnd(9)) {
+    if (one_in(6)) {
+        sim_limit_at_random(d);
+        return;
+    }
+    switch (rnd(12)) {
     case 0:
         sim_dom_pause(d);
         break;
@@ -515,6 +604,11 @@ static void disturb_dom(struct sim_dom *d)
         break;
     case 7:
         sim_dom_destroy(d);
+        break;
+    case 8:
+    case 9:
+    case 10:
+        disturb_group(d);
         break;
     default:
         sim_wake(v);
@@ -550,12 +644,12 @@ static void disturb(struct sched_pool *const *pools, u32 n)
         break;
     case 6:
         if (nr_sim_doms) {
-            (void)sim_dom_move(sim_doms[rnd(nr_sim_doms)], p->id);
+            (void)sim_dom_move(some_dom(), p->id);
         }
         break;
     default:
         if (nr_sim_doms) {
-            disturb_dom(sim_doms[rnd(nr_sim_doms)]);
+            disturb_dom(some_dom());
         }
         break;
     }

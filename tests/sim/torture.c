@@ -24,7 +24,7 @@
 static const struct sched_ops *const policies[] = { &sched_credit, &sched_credit, &sched_rtds,
                                                     &sched_null, &sched_sedf };
 static struct sim_call pending[MACHINE_CALLERS]; /* of each caller: fn NULL is none */
-static u64 ops, done, abandoned, restarted;
+static u64 ops, done, abandoned, restarted, joins;
 
 /* ---- Dice -------------------------------------------------------------------------------- */
 
@@ -239,11 +239,47 @@ static void up_or_down(struct sim_vcpu *v)
     }
 }
 
+static void group(struct sim_dom *d)
+{
+    struct sim_dom *other = sim_doms[rnd(nr_sim_doms)];
+    u32 weight = some_weight(), cap = some_cap(d->d.max_vcpus);
+    long rc;
+
+    for (u32 i = 0; i < 8 && (other == d || other->d.pool != d->d.pool); i++) {
+        other = sim_doms[rnd(nr_sim_doms)];
+    }
+    switch (rnd(8)) {
+    case 0:
+        rc = sim_dom_dissolve(d);
+        ASSERT(rc == 0 || rc == -ENOENT);
+        break;
+    case 1:
+    case 2:
+        rc = sim_dom_leave(d);
+        ASSERT(rc == 0 || rc == -ENOENT);
+        break;
+    case 3:
+        rc = sim_dom_inside(d, one_in(2) ? d : other, weight, cap);
+        ASSERT(rc == 0 || rc == -ENOENT);
+        break;
+    default:
+        rc = sim_dom_join(d, other, weight, cap);
+        ASSERT(rc == 0 || rc == -ESRCH || rc == -EXDEV || rc == -EBUSY || rc == -EINVAL ||
+               rc == -E2BIG);
+        joins += rc == 0;
+        break;
+    }
+}
+
 static void domain_op(struct sim_dom *d)
 {
     struct sim_vcpu *v = d->vcpu[rnd(d->d.max_vcpus)];
 
-    switch (rnd(12)) {
+    if (one_in(8)) {
+        sim_limit_at_random(d);
+        return;
+    }
+    switch (rnd(14)) {
     case 0:
     case 1:
         if (sim_dom_move(d, some_pool()) != 0 && one_in(10)) {
@@ -272,6 +308,10 @@ static void domain_op(struct sim_dom *d)
         break;
     case 10:
         up_or_down(v);
+        break;
+    case 11:
+    case 12:
+        group(d);
         break;
     default:
         sim_wake(v);
@@ -358,9 +398,11 @@ int main(int argc, char **argv)
         epoch(seed, nr, MIN(EPOCH, ops - done));
         virtual += machine.clock;
     }
-    printf("%llu operations in %lld ms of virtual time; %llu calls came again, %llu were given up\n"
+    printf("%llu operations in %lld ms of virtual time; %llu calls came again, %llu were given up, "
+           "%llu domains joined groups\n"
            "longest wait that nothing excuses: %lld us\n",
            (unsigned long long)done, (long long)(virtual / MS), (unsigned long long)restarted,
-           (unsigned long long)abandoned, (long long)(sim_longest_judged / US));
+           (unsigned long long)abandoned, (unsigned long long)joins,
+           (long long)(sim_longest_judged / US));
     return sim_passed();
 }

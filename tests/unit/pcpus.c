@@ -13,7 +13,7 @@ static u8 areas[CPUS][PCPU_AREA_SIZE] __aligned(65536);
 static struct vcpu idle[CPUS];
 struct vcpu *hw[CPUS];
 static struct domain idle_domain, control;
-struct domain *doms[DOMS];
+struct domain *doms[DOMS_MAX];
 struct vcpu callers[2], *caller;
 u32 pages_out;
 stime_t clock_ns;
@@ -317,13 +317,17 @@ static void do_destroy(void)
 {
     struct domain *d = arg.d;
 
+    sched_group_leave(d);
+    sched_bandwidth_end(d);
     for (u32 i = 0; i < d->max_vcpus; i++) {
         sched_vcpu_destroy(d->vcpu[i]);
         timer_kill(&d->vcpu[i]->periodic);
         assert_false(d->vcpu[i]->periodic.node.queued);
+        assert_false(d->vcpu[i]->bandwidth.timer.node.queued);
         ran_of_the_dead += d->vcpu[i]->runstate.time[RUNSTATE_running];
         free(d->vcpu[i]);
     }
+    assert_false(d->bandwidth.timer.node.queued);
     sched_domain_destroy(d);
 }
 
@@ -571,7 +575,7 @@ int setup(void **state)
 int teardown(void **state)
 {
     (void)state;
-    for (u32 slot = 0; slot < DOMS; slot++) {
+    for (u32 slot = 0; slot < DOMS_MAX; slot++) {
         if (doms[slot]) {
             destroy(slot);
         }

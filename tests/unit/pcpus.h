@@ -27,11 +27,12 @@
 
 #define CPUS 4u
 #define DOMS 6u
+#define DOMS_MAX 12u /* for tests that want more */
 #define VCPUS 4u
 #define BIT(nr) (1u << (nr))
 
 extern struct vcpu *hw[CPUS]; /* whose registers a pcpu has */
-extern struct domain *doms[DOMS];
+extern struct domain *doms[DOMS_MAX];
 extern stime_t clock_ns;
 extern u64 ran_of_the_dead;
 extern char log_text[4096];

@@ -32,6 +32,15 @@ static void tickle(struct sim *s, u32 cpu)
     }
 }
 
+/* What an op left to be called. */
+static void tickle_calls(struct sim *s)
+{
+    cpumask_for_each(cpu, &s->pool.calls) {
+        tickle(s, cpu);
+    }
+    cpumask_clear_all(&s->pool.calls);
+}
+
 static void kick_timer(struct sim *s)
 {
     if (s->pool.timer_kick && !s->timer_at) {
@@ -206,6 +215,23 @@ static void check_cpus(struct sim *s)
     }
 }
 
+/* Something limits it, or a group that it is in; the test may know better whether it does now. */
+static bool is_capped(const struct sim *s, const struct sched_unit *u)
+{
+    const struct sched_dom *d = u->dom;
+
+    if (s->ready) {
+        return !s->ready(u);
+    }
+    if (!list_empty(&d->members) && d->self_cap) {
+        return true;
+    }
+    while (d->master && !d->inner_cap) {
+        d = d->master;
+    }
+    return d->master ? d->inner_cap : d->cap;
+}
+
 /* Nothing runs where it may not; nothing waits that may run on a CPU that idles, unless one such
  * was called. */
 static void check_units(struct sim *s)
@@ -229,9 +255,9 @@ static void check_units(struct sim *s)
         if (u->unit.running) {
             ASSERT(s->cpu[u->unit.cpu].current == &u->unit);
             ASSERT(cpumask_test(&u->unit.hard, u->unit.cpu) || s->cpu[u->unit.cpu].tickle_at);
-        } else if (u->unit.runnable && s->check_conservation && !u->unit.dom->cap) {
-            if ((!s->ready || s->ready(&u->unit)) && cpumask_intersects(&u->unit.hard, &idle) &&
-                !s->cpu[u->unit.cpu].tickle_at && cpumask_empty(&called)) {
+        } else if (u->unit.runnable && s->check_conservation && !is_capped(s, &u->unit)) {
+            if (cpumask_intersects(&u->unit.hard, &idle) && !s->cpu[u->unit.cpu].tickle_at &&
+                cpumask_empty(&called)) {
                 panic("seed %llu at %lld: unit %u waits on cpu %u though cpu %u may take it",
                       (unsigned long long)s->seed, (long long)s->now, i, u->unit.cpu,
                       cpumask_first(&idle));
@@ -427,7 +453,10 @@ struct sched_dom *sim_dom(struct sim *s, u32 weight, u32 cap)
     d->weight = weight;
     d->cap = cap;
     d->id = s->nr_doms++;
+    d->inner_weight = d->self_weight = SCHED_DEFAULT_WEIGHT;
     list_init(&d->units);
+    list_init(&d->members);
+    list_init(&d->sibling);
     list_add_tail(&s->pool.doms, &d->link);
     s->pool.nr_doms++;
     if (s->pool.ops->dom_insert) {
@@ -579,6 +608,41 @@ void sim_domain_changed(struct sim *s, struct sched_dom *d)
     checks(s);
 }
 
+static void regroup(struct sim *s, struct sched_dom *d, struct sched_dom *master)
+{
+    const struct sched_ops *ops = s->pool.ops;
+
+    if (ops->regroup) {
+        ops->regroup(&s->pool, d, false, s->now);
+    }
+    if (d->master) {
+        list_del(&d->sibling);
+    }
+    d->master = master;
+    if (master) {
+        list_add_tail(&master->members, &d->sibling);
+    }
+    if (ops->regroup) {
+        ops->regroup(&s->pool, d, true, s->now);
+    }
+    tickle_calls(s);
+    checks(s);
+}
+
+void sim_join(struct sim *s, struct sched_dom *d, struct sched_dom *master, u32 weight, u32 cap)
+{
+    ASSERT(!d->master && master != d);
+    d->inner_weight = weight;
+    d->inner_cap = cap;
+    regroup(s, d, master);
+}
+
+void sim_leave(struct sim *s, struct sched_dom *d)
+{
+    ASSERT(d->master);
+    regroup(s, d, NULL);
+}
+
 bool sim_cpu_remove(struct sim *s, u32 cpu)
 {
     if (cpumask_weight(&s->pool.cpus) < 2 || !cpumask_test(&s->pool.cpus, cpu)) {
@@ -620,10 +684,7 @@ void sim_unit_remove(struct sim *s, struct sim_unit *u)
         s->pool.ops->unit_remove(&s->pool, &u->unit, s->now);
     }
     list_del(&u->unit.link);
-    cpumask_for_each(cpu, &s->pool.calls) {
-        tickle(s, cpu);
-    }
-    cpumask_clear_all(&s->pool.calls);
+    tickle_calls(s);
     s->gone += u->ran;
     memset(u, 0, sizeof(*u));
     memset(&u->unit, 0xa5, sizeof(u->unit));

@@ -91,6 +91,9 @@ void sim_unpause(struct sim *s, struct sim_unit *u);
 void sim_affinity(struct sim *s, struct sim_unit *u, const struct cpumask *hard,
                   const struct cpumask *soft);
 void sim_domain_changed(struct sim *s, struct sched_dom *d);
+/* It becomes a member, with that weight and cap inside, or is by itself again. */
+void sim_join(struct sim *s, struct sched_dom *d, struct sched_dom *master, u32 weight, u32 cap);
+void sim_leave(struct sim *s, struct sched_dom *d);
 /* The CPU leaves as soon as nothing runs there; false: it can't, as it is the last one, or is
  * leaving. */
 bool sim_cpu_remove(struct sim *s, u32 cpu);

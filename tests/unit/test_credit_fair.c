@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: sched/credit.c sched/credit_queue.c sched/credit_place.c sched/credit_account.c
- * sched/credit_share.c sched/credit_dump.c lib/printf.c tests/unit/schedsim.c */
+ * sched/credit_share.c sched/credit_tree.c sched/credit_dump.c lib/printf.c
+ * tests/unit/schedsim.c */
 /* The credit scheduler in the simulator: everybody's share is what its weight entitles it to, on
  * any number of CPUs, within 2 % of it after 10 s. */
 #include <setjmp.h>

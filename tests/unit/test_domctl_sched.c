@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: kernel/ops/domctl_sched.c sched/schedule.c sched/member.c sched/pool.c
- * sched/affinity.c sched/cpupool.c sched/null.c
+/* sources: kernel/ops/domctl_sched.c sched/bandwidth.c
+ * sched/credit_tree.c
+ * sched/schedule.c sched/member.c sched/pool.c
+ * sched/affinity.c sched/cpupool.c sched/group.c sched/null.c
  * sched/rr.c sched/rtds.c sched/rtds_queue.c sched/sedf.c sched/sedf_params.c sched/credit.c
  * sched/credit_queue.c sched/credit_account.c sched/credit_place.c sched/credit_share.c
  * sched/credit_dump.c lib/printf.c lib/spinlock.c lib/str.c lib/timer_heap.c arch/x86/cpu/timer.c
