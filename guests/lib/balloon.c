@@ -8,9 +8,10 @@
 #define NO_FRAME (~0UL)
 
 static unsigned long given; /* frames from the end on that are not ours now */
+static unsigned long kept;  /* the guest uses what is below, mapped or not */
 
-/* The first pfn behind the first mapping, which ends somewhere above the boot stack. */
-static unsigned long first_unused(void)
+/* It ends somewhere above the boot stack. */
+unsigned long frames_unused(void)
 {
     unsigned long va = start_info->pt_base + start_info->nr_pt_frames * PAGE_SIZE;
     const uint64_t *l1;
@@ -19,6 +20,15 @@ static unsigned long first_unused(void)
         va += PAGE_SIZE;
     }
     return virt_to_pfn((void *)va);
+}
+
+bool frames_keep(unsigned long end)
+{
+    if (end > start_info->nr_pages - given) {
+        return false;
+    }
+    kept = end;
+    return true;
 }
 
 static bool exchange_with_hypervisor(int cmd, unsigned long *frame)
@@ -54,9 +64,10 @@ static bool take_one(unsigned long *p2m, unsigned long pfn)
 unsigned long balloon_to(unsigned long kib)
 {
     unsigned long *p2m = (unsigned long *)start_info->mfn_list;
-    unsigned long all = start_info->nr_pages, least = first_unused();
+    unsigned long all = start_info->nr_pages, least = frames_unused();
     unsigned long target = kib / (PAGE_SIZE / 1024);
 
+    least = least < kept ? kept : least;
     target = target < least ? least : target > all ? all : target;
     while (all - given > target && give_one(p2m, all - given - 1)) {
         given++;

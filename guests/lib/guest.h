@@ -110,6 +110,10 @@ uint64_t l1e_maddr(const volatile void *va);
 /* Give memory back, or take it again, until the domain has so many KiB, or as near as it gets: what
  * it has then. Only what the guest does not use is given. */
 unsigned long balloon_to(unsigned long kib);
+/* The first frame (pfn) that the guest has no mapping of. */
+unsigned long frames_unused(void);
+/* The balloon leaves all below `end` alone from now on; false: the domain has not so many now. */
+bool frames_keep(unsigned long end);
 
 /* ---- store.c: the store of the control domain, if there is one ---- */
 
@@ -123,10 +127,16 @@ bool xs_present(void);
 /* Length of the value, which is cut to fit and terminated. */
 long xs_read(const char *path, char *value, size_t size);
 long xs_write(const char *path, const char *value);
+/* Names of what is below a node, each with a NUL behind it; the length of all, -XEN_E2BIG: more. */
+long xs_directory(const char *path, char *names, size_t size);
 /* Lets one more domain read a node of ours, and what is made below it from then on. */
 long xs_let_read(const char *path, domid_t domid);
-/* Events of one's watches: 1 and the path that changed and the token, or 0: none now. */
+/* Events of one's watches: 1 and the path that changed and the token, or 0: none now. With both
+ * empty: some were lost, so look at all. */
 long xs_watch(const char *path, const char *token);
+long xs_unwatch(const char *path, const char *token);
+/* Whether there is one, to be asked in wait_until. */
+bool xs_event_waits(void);
 long xs_event(char *path, size_t path_size, char *token, size_t token_size);
 
 /*

@@ -75,6 +75,24 @@ static long offer_ref(struct ring_link *link, grant_ref_t wanted)
     return ref < 0 ? ref : 0;
 }
 
+long ring_grant(struct ring_link *link, domid_t peer, void *page)
+{
+    long rc = grant_page(peer, virt_to_mfn(page), 0);
+
+    *link = (struct ring_link){ .peer = peer, .page = page };
+    if (rc < 0) {
+        return rc;
+    }
+    link->ref = (grant_ref_t)rc;
+    rc = event_alloc_unbound(peer);
+    if (rc < 0) {
+        grant_end(link->ref);
+        return rc;
+    }
+    link->port = (evtchn_port_t)rc;
+    return 0;
+}
+
 /* The port last: who can bind to it finds the page granted. */
 long ring_offer(struct ring_link *link, const struct ring_place *place, domid_t peer, void *page)
 {
@@ -107,6 +125,23 @@ bool ring_withdraw(struct ring_link *link, uint64_t deadline)
 }
 
 /* ---- the back ---- */
+
+long ring_attach(struct ring_link *link, domid_t peer, grant_ref_t ref, evtchn_port_t port,
+                 void *window)
+{
+    long rc = event_bind_interdomain(peer, port);
+
+    *link = (struct ring_link){ .peer = peer, .ref = ref, .page = window };
+    if (rc < 0) {
+        return rc;
+    }
+    link->port = (evtchn_port_t)rc;
+    rc = grant_map(peer, ref, window, 0, &link->handle);
+    if (rc) {
+        event_close(link->port);
+    }
+    return rc;
+}
 
 /* Binding makes our own end pending: the first ring_wait() returns at once, and the ring is looked
  * at, which may hold requests already. */

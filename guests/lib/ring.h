@@ -46,6 +46,12 @@ long ring_offer(struct ring_link *link, const struct ring_place *place, domid_t 
 long ring_join(struct ring_link *link, const struct ring_place *place, domid_t peer, void *window,
                uint64_t deadline);
 
+/* The same for those who tell each other reference and port in another way, as xenbus has it. At
+ * once or not at all; the port is not masked, so that it may have a handler. */
+long ring_grant(struct ring_link *link, domid_t peer, void *page);
+long ring_attach(struct ring_link *link, domid_t peer, grant_ref_t ref, evtchn_port_t port,
+                 void *window);
+
 static inline void ring_notify(const struct ring_link *link)
 {
     event_send(link->port);

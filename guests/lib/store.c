@@ -11,7 +11,7 @@
 
 #define ANSWER_TIMEOUT (5 * SEC)
 #define POLL_TIME (10 * MS)
-#define EVENTS_KEPT 8U
+#define EVENTS_KEPT 16U
 #define TOKEN_SHUTDOWN "tarn:shutdown"
 #define TOKEN_MEMORY "tarn:memory"
 #define TOKEN_CPU "tarn:cpu"
@@ -27,11 +27,13 @@ static struct {
     char payload[XENSTORE_PAYLOAD_MAX + 1];
 } in;
 
-/* Events for the guest, oldest first; what finds no room is lost. */
+/* Events for the guest, oldest first, none twice; one that finds no room is lost, which is told
+ * once the others are taken. */
 static struct {
     char path[128], token[32];
 } events[EVENTS_KEPT];
 static unsigned int nr_events;
+static bool event_lost;
 
 volatile bool serve_due;
 static bool serving, shutdown_due, memory_due;
@@ -137,6 +139,23 @@ static void note_cpu(const char *path)
     }
 }
 
+static void keep_event(const char *path, const char *token)
+{
+    for (unsigned int i = 0; i < nr_events; i++) {
+        if (strcmp(events[i].path, path) == 0 && strcmp(events[i].token, token) == 0) {
+            return;
+        }
+    }
+    if (nr_events == EVENTS_KEPT || strlen(path) >= sizeof(events[0].path) ||
+        strlen(token) >= sizeof(events[0].token)) {
+        event_lost = true;
+        return;
+    }
+    copy_text(events[nr_events].path, sizeof(events[0].path), path);
+    copy_text(events[nr_events].token, sizeof(events[0].token), token);
+    nr_events++;
+}
+
 static void note_event(void)
 {
     const char *path = in.payload, *token = path + strlen(path) + 1;
@@ -153,10 +172,8 @@ static void note_event(void)
     } else if (strcmp(token, TOKEN_CPU) == 0) {
         note_cpu(path);
         serve_due = true;
-    } else if (nr_events < EVENTS_KEPT) {
-        copy_text(events[nr_events].path, sizeof(events[0].path), path);
-        copy_text(events[nr_events].token, sizeof(events[0].token), token);
-        nr_events++;
+    } else {
+        keep_event(path, token);
     }
 }
 
@@ -296,6 +313,19 @@ long xs_write(const char *path, const char *value)
     return rc > 0 ? 0 : rc;
 }
 
+long xs_directory(const char *path, char *names, size_t size)
+{
+    long rc = request(XS_DIRECTORY, path, strlen(path) + 1, NULL, 0);
+
+    if (rc > (long)size) {
+        return -XEN_E2BIG;
+    }
+    if (rc > 0) {
+        memcpy(names, in.payload, (size_t)rc);
+    }
+    return rc;
+}
+
 /* The owner, whom only the store knows by number, stays first. */
 long xs_let_read(const char *path, domid_t domid)
 {
@@ -319,6 +349,18 @@ long xs_watch(const char *path, const char *token)
     return rc > 0 ? 0 : rc;
 }
 
+long xs_unwatch(const char *path, const char *token)
+{
+    long rc = request(XS_UNWATCH, path, strlen(path) + 1, token, strlen(token) + 1);
+
+    return rc > 0 ? 0 : rc;
+}
+
+bool xs_event_waits(void)
+{
+    return nr_events || event_lost;
+}
+
 long xs_event(char *path, size_t path_size, char *token, size_t token_size)
 {
     if (!ring) {
@@ -329,7 +371,12 @@ long xs_event(char *path, size_t path_size, char *token, size_t token_size)
     }
     pull_events();
     if (!nr_events) {
-        return 0;
+        bool lost = event_lost;
+
+        event_lost = false;
+        copy_text(path, path_size, "");
+        copy_text(token, token_size, "");
+        return lost;
     }
     copy_text(path, path_size, events[0].path);
     copy_text(token, token_size, events[0].token);
