@@ -4,6 +4,7 @@
  */
 #include "limits.h"
 #include "pools.h"
+#include "tune.h"
 
 struct request {
     const char *domain, *pool;
@@ -137,6 +138,9 @@ static int domain_params(const struct request *q)
         p.weight = q->weight < 0 ? p.weight : (uint16_t)q->weight;
         p.cap = q->cap < 0 ? p.cap : (uint16_t)q->cap;
         rc = credit_domain(d->domid, XEN_DOMCTL_SCHEDOP_putinfo, &p);
+    }
+    if (rc && member_fail(d, rc, "set it there")) {
+        return 1;
     }
     return rc ? fail_errno(rc, "%s: weight %u, cap %u", d->name, p.weight, p.cap) : 0;
 }

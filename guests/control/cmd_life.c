@@ -3,7 +3,8 @@
  * cmd_life.c - a domain's life by command: create, destroy, pause, unpause, shutdown, reboot,
  * rename, console. What waits keeps domids only, since a domain may go while it does.
  */
-#include "shell.h"
+#include "tune.h"
+#include "virsh.h"
 
 /* ---- console ---- */
 
@@ -134,6 +135,9 @@ struct config *config_read(const char *name, int nr, char **overrides)
         release(config);
         return NULL;
     }
+    for (unsigned int i = 0; i < config->warnings; i++) {
+        err("warning: %s: %s\n", config->name, config->warning[i]);
+    }
     return config;
 }
 
@@ -143,13 +147,19 @@ static bool domain_gone(void *arg)
 }
 
 struct create_options {
-    bool paused, console, dry_run, foreground, quiet;
+    bool paused, console, dry_run, foreground, quiet, explain;
 };
 
 static int create(const struct config *config, const struct create_options *o)
 {
     domid_t domid;
 
+    if (o->explain && explain_plan(config)) {
+        return 1;
+    }
+    if (o->dry_run && o->explain) {
+        return 0;
+    }
     if (o->dry_run) {
         details_of_file(config);
         return 0;
@@ -174,7 +184,7 @@ static int run_create(int argc, char **argv)
     struct options o;
     int c, first = 0, status;
 
-    options_init(&o, argc, argv, "pcnqFef:d", "dryrun=n quiet=q defconfig=f");
+    options_init(&o, argc, argv, "pcnqFef:dE", "dryrun=n quiet=q defconfig=f explain=E");
     while ((c = options_next(&o))) {
         if (c == '?') {
             return USAGE;
@@ -184,6 +194,7 @@ static int run_create(int argc, char **argv)
         wanted.dry_run |= c == 'n';
         wanted.quiet |= c == 'q';
         wanted.foreground |= c == 'F';
+        wanted.explain |= c == 'E';
         name = c == 'f' ? o.value : name;
     }
     if (!name) {
@@ -207,8 +218,9 @@ static int run_create(int argc, char **argv)
 
 const struct command cmd_create = {
     .name = "create",
-    .usage = "[-pcnqF] FILE [KEY=VALUE...]",
-    .help = "build a domain from a domain file and start it (-p: paused, -n: only show)",
+    .usage = "[-pcnqF] [--explain] FILE [KEY=VALUE...]",
+    .help = "build a domain from a domain file and start it (-p: paused, -n: only show; --explain: "
+            "where it runs, and why)",
     .run = run_create,
 };
 
@@ -227,6 +239,7 @@ static bool all_known(int nr, char **names)
 
 static int run_destroy(int argc, char **argv)
 {
+    const struct domain *client;
     struct domain *d;
     struct options o;
     uint64_t force;
@@ -241,6 +254,10 @@ static int run_destroy(int argc, char **argv)
     }
     if (d->domid == 0) {
         return fail("Cannot destroy privileged domain 0. (EINVAL)");
+    }
+    client = domain_by_id(client_of(d->domid));
+    if (client) {
+        err("warning: %s goes on without its emulator\n", client->name);
     }
     rc = domain_destroy(d);
     return rc ? fail_errno(rc, "%s", o.rest[0]) : 0;
@@ -393,7 +410,8 @@ static int ask_all(const char *what, struct waiting *w)
 
     for (struct domain *d = domains_first(), *next; d; d = next) {
         next = d->next;
-        if (d->domid != 0) {
+        /* an emulator works until its client is down, and goes with it */
+        if (d->domid != 0 && client_of(d->domid) == DOMID_INVALID) {
             status |= ask(d, what, w);
         }
     }

@@ -3,7 +3,7 @@
  * cmd_list.c - what there is: list, vcpu-list, uptime, domid, domname, in xl's columns. All figures
  * come from the hypervisor at that moment.
  */
-#include "shell.h"
+#include "tune.h"
 
 struct list_options {
     bool verbose, cpupool, numa, context;
@@ -163,9 +163,10 @@ const struct command cmd_list = {
 /* ---- vcpu-list ---- */
 
 struct vcpu_list {
-    bool effective;
+    bool effective, json;
     unsigned int nr_cpus;
     struct cpumask pool; /* of the domain that is shown */
+    domid_t client;      /* whose emulator it is, and shown beside; DOMID_INVALID: it isn't */
 };
 
 static void affinity_format(char *buf, size_t size, const struct cpumask *hard,
@@ -197,35 +198,112 @@ static void affinity_print(domid_t domid, uint32_t vcpu, const struct vcpu_list 
     out("%s%s\n", place.broken ? " (broken)" : "", place.overridden ? " (override)" : "");
 }
 
-static void vcpu_line(domid_t domid, uint32_t vcpu, const struct vcpu_list *l)
+/* An emulator that is shown beside its client has threads; else all are vcpus. */
+static void number_format(char text[12], const struct vcpu_list *l, uint32_t vcpu)
 {
-    struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuinfo, .domain = domid };
-    const struct xen_domctl_getvcpuinfo *info = &op.u.getvcpuinfo;
-    char seconds[SECONDS_SIZE];
-
-    op.u.getvcpuinfo.vcpu = vcpu;
-    if (domctl(&op)) {
-        return;
+    if (l->client == DOMID_INVALID) {
+        fmt_snprintf(text, 12, "%u", vcpu);
+    } else {
+        emulator_thread(text, vcpu);
     }
-    out("%-32s %5u %5u", domid_name(domid), domid, vcpu);
+}
+
+static void vcpu_line(const struct xen_domctl_getvcpuinfo *info, domid_t domid,
+                      const struct vcpu_list *l)
+{
+    char number[12], seconds[SECONDS_SIZE];
+
+    number_format(number, l, info->vcpu);
+    out("%-32s %5u %5s", domid_name(domid), domid, number);
     if (info->online) {
         out("%5u %3c%c- ", info->cpu, info->running ? 'r' : '-', info->blocked ? 'b' : '-');
     } else {
         out("%5c %3c%cp ", '-', '-', '-');
     }
     out("%9s  ", seconds_format(seconds, sizeof(seconds), info->cpu_time));
-    affinity_print(domid, vcpu, l);
+    affinity_print(domid, info->vcpu, l);
 }
 
-static void vcpu_lines(const struct xen_domctl_getdomaininfo *info, struct vcpu_list *l)
+static void map_json(const char *key, const struct cpumask *map, const struct vcpu_list *l)
 {
+    static char text[TEXT_SIZE];
+
+    cpulist_format(text, sizeof(text), map, l->nr_cpus);
+    json_text(key, text);
+}
+
+static void vcpu_json(const struct xen_domctl_getvcpuinfo *info, domid_t domid,
+                      const struct vcpu_list *l)
+{
+    char unit[UNIT_NAME_SIZE];
+    struct vcpu_place place;
+
+    unit_name(unit, domid, client_of(domid), info->vcpu);
+    vcpu_place_get(domid, info->vcpu, &l->pool, &place);
+    json_object();
+    json_text("name", domid_name(domid));
+    json_count("domid", domid);
+    json_count("vcpu", info->vcpu);
+    json_text("unit", unit);
+    json_text("state", !info->online   ? "offline"
+                       : info->running ? "running"
+                       : info->blocked ? "blocked"
+                                       : "runnable");
+    json_count("cpu", info->cpu);
+    json_count("cpu_ns", info->cpu_time);
+    map_json("hard", &place.given, l);
+    map_json("soft", &place.given_soft, l);
+    map_json("effective", &place.hard, l);
+    json_count("broken", place.broken);
+    json_end();
+}
+
+static void vcpus_show(const struct xen_domctl_getdomaininfo *info, struct vcpu_list *l)
+{
+    struct xen_domctl op = { .cmd = XEN_DOMCTL_getvcpuinfo, .domain = info->domain };
     struct xen_sysctl_cpupool_op pool;
 
     if (cpupool_info(info->cpupool, &pool, &l->pool)) {
         l->pool = (struct cpumask){ { 0 } };
     }
     for (uint32_t v = 0; v < MIN(vcpus_of(info), VCPUS_MAX); v++) {
-        vcpu_line(info->domain, v, l);
+        op.u.getvcpuinfo.vcpu = v;
+        if (domctl(&op) == 0) {
+            (l->json ? vcpu_json : vcpu_line)(&op.u.getvcpuinfo, info->domain, l);
+        }
+    }
+}
+
+/* A domain, and behind it its emulator. */
+static void vcpu_lines(const struct xen_domctl_getdomaininfo *info, struct vcpu_list *l)
+{
+    domid_t stub = emulator_of(info->domain);
+    struct xen_domctl_getdomaininfo emulator;
+
+    l->client = DOMID_INVALID;
+    vcpus_show(info, l);
+    if (stub != DOMID_INVALID && domain_info(stub, &emulator) == 0) {
+        l->client = info->domain;
+        vcpus_show(&emulator, l);
+    }
+}
+
+static void vcpu_list_print(const struct xen_domctl_getdomaininfo *list, long n, bool all,
+                            struct vcpu_list *l)
+{
+    if (l->json) {
+        json_array();
+    } else {
+        out("%-32s %5s %5s %5s %5s %9s %s%s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)",
+            "Affinity (Hard / Soft)", l->effective ? "       Effective" : "");
+    }
+    for (long i = 0; i < n; i++) {
+        if (!all || client_of(list[i].domain) == DOMID_INVALID) {
+            vcpu_lines(&list[i], l);
+        }
+    }
+    if (l->json) {
+        json_done();
     }
 }
 
@@ -237,26 +315,23 @@ static int run_vcpu_list(int argc, char **argv)
     uint64_t flags;
     long n;
 
-    if (!options_flags(&o, argc, argv, "e", "effective=e", &flags)) {
+    if (!options_flags(&o, argc, argv, "ej", "effective=e json=j", &flags)) {
         return USAGE;
     }
-    l.effective = flags;
+    l.effective = flags & FLAG('e');
+    l.json = shell_json || flags & FLAG('j');
     n = infos_of(o.rest, o.nr_rest, &list);
     if (n < 0) {
         return 1;
     }
-    out("%-32s %5s %5s %5s %5s %9s %s%s\n", "Name", "ID", "VCPU", "CPU", "State", "Time(s)",
-        "Affinity (Hard / Soft)", l.effective ? "       Effective" : "");
-    for (long i = 0; i < n; i++) {
-        vcpu_lines(&list[i], &l);
-    }
+    vcpu_list_print(list, n, o.nr_rest == 0, &l);
     release(list);
     return 0;
 }
 
 const struct command cmd_vcpu_list = {
     .name = "vcpu-list",
-    .usage = "[-e] [DOMAIN...]",
+    .usage = "[-ej] [DOMAIN...]",
     .help = "vcpus: where they run, state, CPU time, affinity (-e: and what of it counts)",
     .run = run_vcpu_list,
 };

@@ -152,9 +152,11 @@ const struct command cmd_vcpu_pin = {
 int vcpus_available(domid_t domid, uint32_t nr, uint64_t online)
 {
     for (uint32_t v = 0; v < nr && v < VCPUS_MAX; v++) {
-        long rc = store_printf(v < online ? "online" : "offline",
-                               "/local/domain/%u/cpu/%u/availability", domid, v);
+        long rc;
 
+        virsh_plug(domid, v, v < online);
+        rc = store_printf(v < online ? "online" : "offline", "/local/domain/%u/cpu/%u/availability",
+                          domid, v);
         if (rc) {
             return fail_errno(rc, "/local/domain/%u/cpu/%u/availability", domid, v);
         }

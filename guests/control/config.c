@@ -1,51 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * config.c - a domain's file in xl.cfg's syntax (keyfile.h): what its keys are, and what they mean
- * together. Pure; its state is one static parser, for it is too large for a stack.
+ * together; libvirt's and the emulator's are in configvirt.c. Pure; its state is one static parser,
+ * for it is too large for a stack.
  */
-#include "keyfile.h"
+#include "configkeys.h"
+
 #include "limits.h"
 
 #define DEFAULT_MEMORY 32u
 #define MEMORY_MAX (1UL << 20) /* MiB */
-#define WEIGHT_MAX 65535u
 #define CAP_VCPU 100u
 #define PERIOD_MIN 10u /* us */
 #define PERIOD_MAX 10000000u
 
-enum key {
-    KEY_NAME,
-    KEY_KERNEL,
-    KEY_RAMDISK,
-    KEY_EXTRA,
-    KEY_CMDLINE,
-    KEY_ROOT,
-    KEY_POOL,
-    KEY_MEMORY,
-    KEY_MAXMEM,
-    KEY_VCPUS,
-    KEY_MAXVCPUS,
-    KEY_WEIGHT,
-    KEY_CAP,
-    KEY_PERIOD,
-    KEY_BUDGET,
-    KEY_EXTRATIME,
-    KEY_EVENT_CHANNELS,
-    KEY_GRANT_FRAMES,
-    KEY_MAPTRACK_FRAMES,
-    KEY_CPUS,
-    KEY_CPUS_SOFT,
-    KEY_POWEROFF,
-    KEY_REBOOT,
-    KEY_CRASH,
-    KEY_WATCHDOG,
-    KEY_TYPE,
-    KEY_BUILDER,
-    KEY_UUID,
-    KEYS
-};
-
-static const char *const key_names[KEYS] = {
+const char *const key_names[KEYS] = {
     [KEY_NAME] = "name",
     [KEY_KERNEL] = "kernel",
     [KEY_RAMDISK] = "ramdisk",
@@ -74,6 +43,34 @@ static const char *const key_names[KEYS] = {
     [KEY_TYPE] = "type",
     [KEY_BUILDER] = "builder",
     [KEY_UUID] = "uuid",
+    [KEY_PLACEMENT] = "placement",
+    [KEY_CPUSET] = "cpuset",
+    [KEY_VCPUPIN] = "vcpupin",
+    [KEY_EMULATORPIN] = "emulatorpin",
+    [KEY_IOTHREADPIN] = "iothreadpin",
+    [KEY_PLACE] = "place",
+    [KEY_NUMATUNE] = "numatune",
+    [KEY_SHARES] = "shares",
+    [KEY_EMULATOR] = "emulator",
+    [KEY_CHARGE] = "charge",
+    [KEY_EMULATOR_CPUS] = "emulator_cpus",
+    [KEY_EMULATOR_WEIGHT] = "emulator_weight",
+    [KEY_EMULATOR_CAP] = "emulator_cap",
+    [KEY_EMULATOR_DISK] = "emulator_disk",
+    [KEY_EMULATOR_ECHO] = "emulator_echo",
+    [KEY_IOTHREADS] = "iothreads",
+    [KEY_IOTHREAD_CPUS] = "iothread_cpus",
+    [KEY_VCPU_PERIOD] = "vcpu_period",
+    [KEY_VCPU_QUOTA] = "vcpu_quota",
+    [KEY_GLOBAL_PERIOD] = "global_period",
+    [KEY_GLOBAL_QUOTA] = "global_quota",
+    [KEY_EMULATOR_PERIOD] = "emulator_period",
+    [KEY_EMULATOR_QUOTA] = "emulator_quota",
+    [KEY_IOTHREAD_PERIOD] = "iothread_period",
+    [KEY_IOTHREAD_QUOTA] = "iothread_quota",
+    [KEY_GROUP] = "group",
+    [KEY_GROUP_WEIGHT] = "group_weight",
+    [KEY_GROUP_CAP] = "group_cap",
 };
 
 static const char *const action_names[] = {
@@ -83,16 +80,6 @@ static const char *const action_names[] = {
     [ACTION_PRESERVE] = "preserve",
     NULL,
 };
-
-struct parser {
-    struct keyfile k;
-    const struct cpu_host *host;
-    struct config *c;
-    struct place cpus, cpus_soft; /* their values: what they mean depends on other keys */
-    char root[128], cmdline[TEXT_SIZE], extra[TEXT_SIZE];
-    uint64_t memory, maxmem, cap; /* of cap: CAP_NONE when not given */
-};
-#define CAP_NONE (~0UL)
 
 static struct parser parser;
 
@@ -144,9 +131,45 @@ static bool get_name(struct parser *p)
     return true;
 }
 
+bool uuid_parse(const char *text, uint8_t uuid[16])
+{
+    bool dashes = strlen(text) == 36;
+
+    for (unsigned int n = 0; n < 32; n++) {
+        char c;
+
+        if (dashes && (n == 8 || n == 12 || n == 16 || n == 20) && *text++ != '-') {
+            return false;
+        }
+        c = (char)(*text | ' ');
+        if (!(*text >= '0' && *text <= '9') && !(c >= 'a' && c <= 'f')) {
+            return false;
+        }
+        uuid[n / 2] = (uint8_t)(uuid[n / 2] << 4 | (c <= '9' ? c - '0' : c - 'a' + 10));
+        text++;
+    }
+    return !*text;
+}
+
+/* All zero is domain 0's. */
+static bool get_uuid(struct parser *p)
+{
+    static const uint8_t zero[16];
+    struct config *c = p->c;
+
+    if (!keyfile_is_text(&p->k, KEY_UUID, TEXT_SIZE)) {
+        return false;
+    }
+    if (!uuid_parse(p->k.value.text, c->uuid) || memcmp(c->uuid, zero, sizeof(zero)) == 0) {
+        return reader_wrong(&p->k.r, "uuid: '%.*s' is none", SHOWN, p->k.value.text);
+    }
+    c->uuid_given = true;
+    return true;
+}
+
 /* ---- keys ---- */
 
-static bool get_count(struct parser *p, enum key key, uint64_t max, unsigned int *to)
+bool config_count(struct parser *p, enum key key, uint64_t max, unsigned int *to)
 {
     uint64_t value;
 
@@ -157,8 +180,7 @@ static bool get_count(struct parser *p, enum key key, uint64_t max, unsigned int
     return true;
 }
 
-/* One that is -1 when it isn't given. */
-static bool get_small(struct parser *p, enum key key, uint64_t min, uint64_t max, int *to)
+bool config_small(struct parser *p, enum key key, uint64_t min, uint64_t max, int *to)
 {
     uint64_t value;
 
@@ -181,13 +203,12 @@ static bool get_event_channels(struct parser *p)
     return true;
 }
 
-/* What a list of CPUs means is found out at the end. */
-static bool keep_cpus(struct parser *p, enum key key, const struct place *at)
+bool config_keep(struct parser *p, enum key key, const struct place *at)
 {
     if (p->k.value.type == WORD && !p->k.r.override) {
         return reader_wrong(&p->k.r, "%s: must be a string or a list of strings", key_names[key]);
     }
-    *(key == KEY_CPUS ? &p->cpus : &p->cpus_soft) = *at;
+    p->at[key] = *at;
     return true;
 }
 
@@ -199,23 +220,23 @@ static bool apply_number(struct parser *p, enum key key)
     case KEY_MAXMEM:
         return keyfile_number(&p->k, key, 1, MEMORY_MAX, " (MiB)", &p->maxmem);
     case KEY_VCPUS:
-        return get_count(p, key, VCPUS_MAX, &p->c->vcpus);
+        return config_count(p, key, VCPUS_MAX, &p->c->vcpus);
     case KEY_MAXVCPUS:
-        return get_count(p, key, VCPUS_MAX, &p->c->maxvcpus);
+        return config_count(p, key, VCPUS_MAX, &p->c->maxvcpus);
     case KEY_WEIGHT:
-        return get_count(p, key, WEIGHT_MAX, &p->c->weight);
+        return config_count(p, key, WEIGHT_MAX, &p->c->weight);
     case KEY_PERIOD:
         return keyfile_number(&p->k, key, PERIOD_MIN, PERIOD_MAX, " (us)", &p->c->period_us);
     case KEY_BUDGET:
         return keyfile_number(&p->k, key, PERIOD_MIN, PERIOD_MAX, " (us)", &p->c->budget_us);
     case KEY_EXTRATIME:
-        return get_small(p, key, 0, 1, &p->c->extratime);
+        return config_small(p, key, 0, 1, &p->c->extratime);
     case KEY_EVENT_CHANNELS:
         return get_event_channels(p);
     case KEY_GRANT_FRAMES:
-        return get_small(p, key, 1, GRANT_FRAMES_MAX, &p->c->grant_frames);
+        return config_small(p, key, 1, GRANT_FRAMES_MAX, &p->c->grant_frames);
     case KEY_MAPTRACK_FRAMES:
-        return get_small(p, key, 0, MAPTRACK_FRAMES_MAX, &p->c->maptrack_frames);
+        return config_small(p, key, 0, MAPTRACK_FRAMES_MAX, &p->c->maptrack_frames);
     default:
         return keyfile_number(&p->k, key, 0, CAP_VCPU * VCPUS_MAX, "", &p->cap);
     }
@@ -254,7 +275,7 @@ static bool apply(void *owner, unsigned int nr, const struct place *at)
         return keyfile_path(&p->k, key, c->pool, sizeof(c->pool));
     case KEY_CPUS:
     case KEY_CPUS_SOFT:
-        return keep_cpus(p, key, at);
+        return config_keep(p, key, at);
     case KEY_POWEROFF:
     case KEY_REBOOT:
     case KEY_CRASH:
@@ -265,9 +286,9 @@ static bool apply(void *owner, unsigned int nr, const struct place *at)
     case KEY_BUILDER:
         return get_fixed(p, key, "generic", "linux");
     case KEY_UUID:
-        return keyfile_is_text(&p->k, key, TEXT_SIZE);
+        return get_uuid(p);
     default:
-        return apply_number(p, key);
+        return key < KEY_VIRT ? apply_number(p, key) : config_virt_apply(p, key, at);
     }
 }
 
@@ -389,18 +410,21 @@ static bool cpus_of_list(struct parser *p, enum key key, struct cpumask *maps)
     return true;
 }
 
+bool config_again(struct parser *p, enum key key)
+{
+    if (!p->at[key].at) {
+        return false;
+    }
+    p->k.r.here = p->at[key];
+    p->k.r.line = p->k.lines[key];
+    p->k.r.override = !p->k.r.line;
+    return reader_value(&p->k.r, key_names[key], &p->k.value);
+}
+
 /* Whether there are maps for the vcpus now. */
 static bool settle_cpus(struct parser *p, enum key key, struct cpumask *maps)
 {
-    const struct place *at = key == KEY_CPUS ? &p->cpus : &p->cpus_soft;
-
-    if (!at->at) {
-        return false;
-    }
-    p->k.r.here = *at;
-    p->k.r.line = p->k.lines[key];
-    p->k.r.override = !p->k.r.line;
-    if (!reader_value(&p->k.r, key_names[key], &p->k.value)) {
+    if (!config_again(p, key)) {
         return false;
     }
     if (p->k.value.type == LIST) {
@@ -428,6 +452,7 @@ static void settle(struct parser *p)
     settle_command_line(p);
     c->hard_given = settle_cpus(p, KEY_CPUS, c->hard);
     c->soft_given = settle_cpus(p, KEY_CPUS_SOFT, c->soft);
+    config_virt_settle(p);
 }
 
 unsigned int config_parse(const char *file, const char *text, size_t size, int nr_overrides,
@@ -445,11 +470,13 @@ unsigned int config_parse(const char *file, const char *text, size_t size, int n
                              .owner = p };
     p->host = host;
     p->c = c;
-    p->cap = CAP_NONE;
+    p->cap = p->emulator_cap = CAP_NONE;
     c->extratime = -1;
     c->event_channels = EVENT_CHANNELS_DEFAULT;
     c->grant_frames = -1;
     c->maptrack_frames = -1;
+    c->emulator.cap = -1;
+    c->group_cap = -1;
     c->on_reboot = ACTION_RESTART;
     if (keyfile_parse(&p->k, text, size, nr_overrides, overrides)) {
         settle(p);

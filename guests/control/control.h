@@ -181,7 +181,11 @@ void store_service(void);
 /* Writes at a path that is printed; "" is a value; makes parents. */
 long store_printf(const char *value, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *store_read(const char *path); /* NULL: not there */
+struct store_node;
+const struct store_node *store_nodes(void); /* the root, storetree.h */
 long store_remove(const char *path);
+/* An empty folder that is the owner's, and that another may read. */
+long store_offer(const char *path, domid_t owner, domid_t reader);
 
 /* ---- cmd_trace.c: the hypervisor's trace ---- */
 

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * create.c - makes a domain from its file: looks whether it can be, has the hypervisor make it,
- * sets what it may use, builds it, connects its console and store. Each step has a name, which the
- * message shows when it fails; then all of it is taken back. It owns nothing that outlives a call.
+ * sets what it may use, builds it, connects its console and store, makes its emulator. Each step
+ * has a name, which the message shows when it fails; then all of it is taken back. It owns nothing
+ * that outlives a call.
  */
 #include "domains.h"
+#include "emulator.h"
 #include "placing.h"
+#include "tune.h"
+#include "uuid.h"
 
 /* The hypervisor's own part of a domain, so that we say that it is too much, and not it half-way.
  */
@@ -13,12 +17,12 @@
 #define OVERHEAD_PAGES_VCPU 16u
 
 struct create {
-    const struct config *c;
+    const struct config *c; /* the domain's own copy */
     struct domain *d;
+    struct config *stub; /* of its emulator */
     const struct file *kernel, *ramdisk;
     struct placement place;
-    xen_domain_handle_t uuid;
-    char vm[48]; /* "/vm/UUID" */
+    char vm[VM_PATH_SIZE]; /* "/vm/UUID" */
     evtchn_port_t console_port, store_port;
     struct build_result built;
     char why[WHY_SIZE]; /* what the builder says */
@@ -67,9 +71,20 @@ static long check_name(struct create *n)
     return 0;
 }
 
+static long check_uuid(struct create *n)
+{
+    domid_t owner = n->c->uuid_given ? uuid_owner(n->c->uuid) : DOMID_INVALID;
+
+    if (owner != DOMID_INVALID) {
+        fmt_snprintf(n->why, WHY_SIZE, "domain %u has that uuid", owner);
+        return -XEN_EEXIST;
+    }
+    return 0;
+}
+
 static long find_place(struct create *n)
 {
-    return place_look(n->c, &n->place, n->why);
+    return place_look(n->d->config, &n->place, n->why);
 }
 
 static long check_memory(struct create *n)
@@ -94,22 +109,16 @@ static long check_memory(struct create *n)
 
 /* ---- making ---- */
 
-static void make_uuid(struct create *n)
+/* It is kept with the file: a restart has it again. */
+static void settle_uuid(struct create *n)
 {
-    static uint64_t state;
-    const uint8_t *u = n->uuid;
+    struct config *c = n->d->config;
 
-    for (size_t i = 0; i < sizeof(n->uuid); i++) {
-        state += rdtsc() ^ clock_now();
-        state = (state ^ state >> 29) * 0xbf58476d1ce4e5b9UL;
-        n->uuid[i] = (uint8_t)(state >> 32);
+    if (!c->uuid_given) {
+        uuid_make(c->uuid);
+        c->uuid_given = true;
     }
-    n->uuid[6] = (uint8_t)((n->uuid[6] & 0x0f) | 0x40); /* version 4: random */
-    n->uuid[8] = (uint8_t)((n->uuid[8] & 0x3f) | 0x80);
-    fmt_snprintf(n->vm, sizeof(n->vm),
-                 "/vm/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0],
-                 u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
-                 u[14], u[15]);
+    uuid_path(c->uuid, n->vm);
 }
 
 /* The newest version of grant tables that the hypervisor says it has. */
@@ -126,8 +135,8 @@ static long make_domain(struct create *n)
     struct xen_domctl_createdomain *create = &op.u.createdomain;
     long rc;
 
-    make_uuid(n);
-    memcpy(create->handle, n->uuid, sizeof(n->uuid));
+    settle_uuid(n);
+    memcpy(create->handle, n->c->uuid, sizeof(create->handle));
     create->max_vcpus = n->c->maxvcpus;
     create->max_evtchn_port = n->c->event_channels;
     create->max_grant_frames = n->c->grant_frames;
@@ -164,6 +173,37 @@ static long set_affinities(struct create *n)
 static long set_share(struct create *n)
 {
     return place_params(n->d, n->c, &n->place, n->why);
+}
+
+static long set_bandwidth(struct create *n)
+{
+    const struct bandwidth *all = &n->c->global_bandwidth, *each = &n->c->vcpu_bandwidth;
+    bool limited = each->period || each->quota;
+    long rc = 0;
+
+    if (all->period || all->quota) {
+        rc = bandwidth_put(n->d->domid, TARN_BANDWIDTH_DOMAIN, all);
+    }
+    for (unsigned int v = 0; limited && v < n->c->maxvcpus && rc == 0; v++) {
+        rc = bandwidth_put(n->d->domid, v, each);
+    }
+    return rc;
+}
+
+static long join_group(struct create *n)
+{
+    const struct domain *master = n->c->group[0] ? domain_lookup(n->c->group) : NULL;
+    long rc;
+
+    if (!master) {
+        return n->c->group[0] ? -XEN_ESRCH : 0;
+    }
+    rc = group_add(n->d->domid, master->domid, n->c->group_weight,
+                   (unsigned int)MAX(n->c->group_cap, 0));
+    if (rc) {
+        str_copy(n->why, group_add_why(n->d, master, rc), WHY_SIZE);
+    }
+    return rc;
 }
 
 static long make_port(struct create *n, evtchn_port_t *port)
@@ -279,6 +319,7 @@ static const struct {
     long (*run)(struct create *n);
 } looks[] = {
     { "its name", check_name },
+    { "its uuid", check_uuid },
     { "its files", find_files },
     { "its kernel", check_kernel },
     { "its pool", find_place },
@@ -289,6 +330,8 @@ static const struct {
     { "setting its limit of memory", set_max_memory },
     { "setting where its vcpus run", set_affinities },
     { "setting its scheduler's parameters", set_share },
+    { "setting its bandwidth", set_bandwidth },
+    { "joining its group", join_group },
     { "making its event channels", make_ports },
     { "building it", build },
     { "opening its console", open_console },
@@ -319,7 +362,7 @@ static long look(struct create *n)
     return rc;
 }
 
-static long run_steps(struct create *n, bool paused)
+static long run_steps(struct create *n)
 {
     long rc = 0;
 
@@ -329,11 +372,26 @@ static long run_steps(struct create *n, bool paused)
             complain(n, rc, steps[i].what);
         }
     }
-    if (rc == 0 && !paused) {
-        rc = domctl_simple(XEN_DOMCTL_unpausedomain, n->d->domid);
-        if (rc) {
-            complain(n, rc, "starting it");
-        }
+    return rc;
+}
+
+/* All that goes by its name, and says itself what went wrong. */
+static long look_at_emulator(struct create *n)
+{
+    long rc = 0;
+
+    if (has_emulator(n->c)) {
+        n->stub = emulator_config(n->c, &n->place.pool, &rc);
+    }
+    return rc;
+}
+
+static long start(struct create *n)
+{
+    long rc = domctl_simple(XEN_DOMCTL_unpausedomain, n->d->domid);
+
+    if (rc) {
+        complain(n, rc, "starting it");
     }
     return rc;
 }
@@ -354,29 +412,50 @@ static void take_back(struct create *n, bool added)
     }
 }
 
-static long create(struct create *n, bool paused)
+/* The record of it, which works on a copy of what was asked for. */
+static bool make_record(struct create *n, const struct config *c)
 {
-    long rc = look(n);
+    struct domain *d = allocate(sizeof(*d));
 
-    if (rc) {
-        return rc;
+    if (d) {
+        d->config = allocate(sizeof(*c));
+        d->domid = DOMID_INVALID;
     }
-    n->d = allocate(sizeof(*n->d));
-    if (n->d) {
-        n->d->config = allocate(sizeof(*n->c));
-        n->d->domid = DOMID_INVALID;
+    if (!d || !d->config) {
+        release(d);
+        fail_errno(-XEN_ENOMEM, "%s: the control domain's record of it", c->name);
+        return false;
     }
-    if (!n->d || !n->d->config) {
-        release(n->d);
-        complain(n, -XEN_ENOMEM, "the control domain's record of it");
+    memcpy(d->config, c, sizeof(*c));
+    str_copy(d->name, c->name, sizeof(d->name));
+    n->d = d;
+    n->c = d->config;
+    return true;
+}
+
+/* The emulator runs before its client does. */
+static long create(struct create *n, const struct config *c, bool paused)
+{
+    bool gone = false;
+    long rc;
+
+    if (!make_record(n, c)) {
         return -XEN_ENOMEM;
     }
-    str_copy(n->d->name, n->c->name, sizeof(n->d->name));
-    memcpy(n->d->config, n->c, sizeof(*n->c));
-    rc = run_steps(n, paused);
-    if (rc) {
+    rc = look(n);
+    rc = rc ? rc : look_at_emulator(n);
+    rc = rc ? rc : run_steps(n);
+    if (rc == 0 && n->stub) {
+        domid_t domid = n->d->domid;
+
+        rc = emulator_create(n->d, n->stub);
+        gone = domain_by_id(domid) != n->d; /* somebody was served meanwhile, who ended it */
+    }
+    rc = rc || paused ? rc : start(n);
+    if (rc && !gone) {
         take_back(n, n->d->domid != DOMID_INVALID);
     }
+    release(n->stub);
     return rc;
 }
 
@@ -389,8 +468,7 @@ long domain_create(const struct config *c, bool paused, domid_t *domid)
         fail_errno(-XEN_ENOMEM, "%s: the control domain's work on it", c->name);
         return -XEN_ENOMEM;
     }
-    n->c = c;
-    rc = create(n, paused);
+    rc = create(n, c, paused);
     if (rc == 0) {
         n->d->started = clock_now();
         *domid = n->d->domid;

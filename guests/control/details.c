@@ -6,6 +6,7 @@
  */
 #include "limits.h"
 #include "realtime.h"
+#include "tune.h"
 
 static void info_print(const char *name, const char *pool, const uint8_t *uuid)
 {
@@ -131,10 +132,53 @@ static void time_print(uint64_t period, uint64_t budget)
     }
 }
 
+static void bandwidth_print(const char *key, const struct bandwidth *b)
+{
+    if (!b->period && !b->quota) {
+        return;
+    }
+    json_key(key);
+    json_object();
+    if (b->period) {
+        json_count("period", b->period);
+    }
+    if (b->quota) {
+        json_key("quota");
+        json_number(b->quota);
+    }
+    json_end();
+}
+
+/* Beyond what xl knows; nothing of it when the file has none. */
+static void beyond_print(const struct config *c)
+{
+    bandwidth_print("vcpu_bandwidth", &c->vcpu_bandwidth);
+    bandwidth_print("global_bandwidth", &c->global_bandwidth);
+    bandwidth_print("emulator_bandwidth", &c->emulator_bandwidth);
+    bandwidth_print("iothread_bandwidth", &c->iothread_bandwidth);
+    if (c->iothreads) {
+        json_count("iothreads", c->iothreads);
+    }
+    if (has_emulator(c)) {
+        json_text("emulator", c->emulator.file);
+        json_text("charge", c->emulator.charge_client ? "client" : "own");
+    }
+    json_text("group", c->group);
+}
+
+static void bonds_print(domid_t domid)
+{
+    domid_t stub = emulator_of(domid), client = client_of(domid), master = master_of(domid);
+
+    json_text("emulator", stub == DOMID_INVALID ? "" : domid_name(stub));
+    json_text("emulator_of", client == DOMID_INVALID ? "" : domid_name(client));
+    json_text("group_of", master == DOMID_INVALID ? "" : domid_name(master));
+}
+
 void details_of_file(const struct config *c)
 {
     json_object();
-    info_print(c->name, c->pool, NULL);
+    info_print(c->name, c->pool, c->uuid_given ? c->uuid : NULL);
     json_key("b_info");
     json_object();
     vcpus_print(c->maxvcpus, c->vcpus, NULL);
@@ -157,6 +201,7 @@ void details_of_file(const struct config *c)
     ports_print(c);
     kernel_print(c);
     json_end();
+    beyond_print(c);
     actions_print(c);
     json_done();
 }
@@ -214,8 +259,10 @@ void details_of_domain(const struct xen_domctl_getdomaininfo *info)
     kernel_print(c);
     json_end();
     if (c) {
+        beyond_print(c);
         actions_print(c);
     }
     json_end();
+    bonds_print(info->domain);
     json_end();
 }

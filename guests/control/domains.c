@@ -4,9 +4,9 @@
  * want when they shut down. It owns the list; create.c adds to it. A domain that is being destroyed
  * stays in the list, marked, until the hypervisor has forgotten it. One thread, no locks.
  */
-#include "domains.h"
-
-#include <tarn.h>
+#include "emulator.h"
+#include "tune.h"
+#include "uuid.h"
 
 #define GONE_POLLS 64
 #define GONE_WAIT (5 * SEC)
@@ -110,9 +110,26 @@ static void find_name(domid_t domid, char name[NAME_SIZE])
     }
 }
 
+static long rename_one(struct domain *d, const char *name)
+{
+    long rc = d->store ? store_printf(name, "/local/domain/%u/name", d->domid) : 0;
+
+    if (rc) {
+        return rc;
+    }
+    domain_tell_name(d->domid, name);
+    str_copy(d->name, name, sizeof(d->name));
+    if (d->config) {
+        str_copy(d->config->name, name, sizeof(d->config->name));
+    }
+    return 0;
+}
+
+/* An emulator's name is made of its client's, and follows it. */
 long domain_rename(struct domain *d, const char *name)
 {
-    struct domain *other = domain_lookup(name);
+    struct domain *other = domain_lookup(name), *stub;
+    char stub_name[NAME_SIZE];
     long rc;
 
     if (domain_name_wrong(name)) {
@@ -121,18 +138,15 @@ long domain_rename(struct domain *d, const char *name)
     if (other) {
         return other == d ? 0 : -XEN_EEXIST;
     }
-    if (d->store) {
-        rc = store_printf(name, "/local/domain/%u/name", d->domid);
-        if (rc) {
-            return rc;
-        }
+    if (client_of(d->domid) != DOMID_INVALID) {
+        return -XEN_EBUSY;
     }
-    domain_tell_name(d->domid, name);
-    str_copy(d->name, name, sizeof(d->name));
-    if (d->config) {
-        str_copy(d->config->name, name, sizeof(d->config->name));
+    stub = emulator_renamed(d, name, stub_name, &rc);
+    rc = rc ? rc : rename_one(d, name);
+    if (rc == 0 && stub) {
+        rename_one(stub, stub_name);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- asking and destroying ---- */
@@ -200,6 +214,11 @@ long domain_destroy(struct domain *d)
     }
     d->dying = true;
     domctl_simple(XEN_DOMCTL_pausedomain, d->domid);
+    /* Its emulator goes first, for that has memory of the domain mapped. */
+    rc = emulator_end(d);
+    if (rc && rc != -XEN_EBUSY) { /* busy: it is going already */
+        fail_errno(rc, "%s: its emulator", d->name);
+    }
     let_go(d);
     rc = domctl_simple(XEN_DOMCTL_destroydomain, d->domid);
     if (rc && rc != -XEN_ESRCH) {
@@ -329,32 +348,43 @@ static void act_rename_restart(struct domain *d, char *text, size_t size)
         return;
     }
     n = fmt_snprintf(text, size, "renamed to %s, ", name);
+    uuid_renew(d);   /* the new one has what it had until now */
+    emulator_end(d); /* the new one has its own; others may be served meanwhile, and end d */
     start_again(c, text + n, size - (size_t)n);
     release(c);
+}
+
+static void act(struct domain *d, unsigned int reason, char *text, size_t size)
+{
+    switch (action_for(d, reason)) {
+    case ACTION_RESTART:
+        act_restart(d, text, size);
+        break;
+    case ACTION_RENAME_RESTART:
+        act_rename_restart(d, text, size);
+        break;
+    case ACTION_PRESERVE:
+        d->settled = true;
+        str_copy(text, "preserved", size);
+        break;
+    default:
+        act_destroy(d, text, size);
+    }
 }
 
 static void react(struct domain *d, unsigned int reason)
 {
     const char *why = reason < ARRAY_SIZE(reasons) ? reasons[reason] : "shut down";
-    char name[NAME_SIZE], text[128];
+    const struct domain *client = domain_by_id(client_of(d->domid));
+    char name[NAME_SIZE], text[128], without[NAME_SIZE + 32] = "";
     domid_t domid = d->domid;
 
     str_copy(name, d->name, sizeof(name));
-    switch (action_for(d, reason)) {
-    case ACTION_RESTART:
-        act_restart(d, text, sizeof(text));
-        break;
-    case ACTION_RENAME_RESTART:
-        act_rename_restart(d, text, sizeof(text));
-        break;
-    case ACTION_PRESERVE:
-        d->settled = true;
-        str_copy(text, "preserved", sizeof(text));
-        break;
-    default:
-        act_destroy(d, text, sizeof(text));
+    if (client) {
+        fmt_snprintf(without, sizeof(without), "; %s goes on without it", client->name);
     }
-    out("domain %u (%s) %s: %s\n", domid, name, why, text);
+    act(d, reason, text, sizeof(text));
+    out("domain %u (%s) %s: %s%s\n", domid, name, why, text, without);
 }
 
 /* Looks at one domain; whether the list may have changed. */

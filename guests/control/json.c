@@ -5,7 +5,7 @@
  */
 #include "shell.h"
 
-#define DEPTH_MAX 16u
+#define DEPTH_MAX 32u
 
 static struct {
     unsigned int depth;

@@ -8,7 +8,7 @@
 
 #include "configtext.h"
 
-#define KEYFILE_KEYS 40u
+#define KEYFILE_KEYS 64u
 
 struct keyfile {
     struct reader r; /* file, report and arg are the owner's to set */

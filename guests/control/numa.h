@@ -19,3 +19,30 @@ struct numa_node {
  */
 uint32_t numa_place(const struct numa_node *nodes, unsigned int n, uint64_t memory_kb,
                     uint32_t vcpus);
+
+/* What decided. */
+enum numa_reason {
+    NUMA_NO_ROOM,
+    NUMA_ONLY_ONE, /* of as few nodes as can be no other set has room */
+    NUMA_VCPUS,
+    NUMA_MEMORY,
+    NUMA_FIRST, /* there are others that are just as good */
+};
+
+/* A question to numa_place and its answer, with all that it went by. */
+struct numa_choice {
+    unsigned int n;
+    struct numa_node node[NUMA_NODES_MAX];
+    uint64_t memory_kb;
+    uint32_t vcpus;
+    uint32_t nodes; /* the answer, */
+    uint32_t size;  /* so many nodes, */
+    uint32_t equal; /* out of so many sets of that size which have room */
+    enum numa_reason reason;
+};
+
+/* n, node[], memory_kb and vcpus are given. */
+void numa_choose(struct numa_choice *c);
+/* Why the answer is that, as "the only memory node that has room for it". */
+#define NUMA_WORDS 96u
+void numa_words(const struct numa_choice *c, char text[NUMA_WORDS]);

@@ -31,12 +31,37 @@ static bool by_weight(uint32_t sched)
     return sched == XEN_SCHEDULER_CREDIT || sched == XEN_SCHEDULER_CREDIT2;
 }
 
-/* Weight and cap are the domain's wherever it is; time only some schedulers promise. */
-static long look_pool(const struct config *c, struct placement *p, char why[WHY_SIZE])
+/* Of one that is born into a group the pool is its master's, if the file names none. */
+static long find_pool(const struct config *c, struct placement *p, char why[WHY_SIZE])
 {
+    const struct domain *master = c->group[0] ? domain_lookup(c->group) : NULL;
+    struct xen_domctl_getdomaininfo info;
+
+    if (c->group[0] && (!master || domain_info(master->domid, &info))) {
+        fmt_snprintf(why, WHY_SIZE, "group: there is no domain %s (ESRCH)", c->group);
+        return -XEN_ESRCH;
+    }
+    if (!c->pool[0] && master) {
+        return pool_next(info.cpupool, &p->pool);
+    }
     if (!pool_lookup(c->pool[0] ? c->pool : "0", &p->pool)) {
         fmt_snprintf(why, WHY_SIZE, "pool %s: no such cpupool (ENOENT)", c->pool);
         return -XEN_ENOENT;
+    }
+    if (master && p->pool.id != info.cpupool) {
+        fmt_snprintf(why, WHY_SIZE, "group: %s is not in %s (EXDEV)", c->group, p->pool.name);
+        return -XEN_EXDEV;
+    }
+    return 0;
+}
+
+/* Weight and cap are the domain's wherever it is; time only some schedulers promise. */
+static long look_pool(const struct config *c, struct placement *p, char why[WHY_SIZE])
+{
+    long rc = find_pool(c, p, why);
+
+    if (rc) {
+        return rc;
     }
     if (cpumask_empty(&p->pool.cpus)) {
         fmt_snprintf(why, WHY_SIZE, "pool %s: it has no CPU (ENODEV)", p->pool.name);
@@ -123,40 +148,162 @@ static void count_vcpus(struct numa_node *nodes, unsigned int n, const struct cp
     }
 }
 
-/* Only where the file leaves it open: no pool, no affinity. Not to find nodes is no error. */
-static void choose_nodes(const struct config *c, struct placement *p)
+/* The nodes that are best in a pool, and their CPUs; 0: there is nothing to choose, or nothing that
+ * would do. */
+static uint32_t best_nodes(struct config *c, const struct pool *pool, struct cpumask *cpus)
 {
-    static struct numa_node nodes[NUMA_NODES_MAX];
+    struct numa_choice *w = &c->weighed;
     const struct cpu_host *host = cpu_host_get();
-    unsigned int n = 0;
 
+    *cpus = (struct cpumask){ { 0 } };
+    *w = (struct numa_choice){ .memory_kb = c->memory_kb, .vcpus = c->maxvcpus };
+    if (!host->node || nodes_memory(w->node, &w->n)) {
+        w->n = 0;
+        return 0;
+    }
+    if (w->n < 2 && !c->advised) {
+        return 0; /* nobody asks */
+    }
+    cpumask_for_each(cpu, &pool->cpus) {
+        if (cpu < host->nr_cpus && host->node[cpu] < w->n) {
+            w->node[host->node[cpu]].cpus++;
+        }
+    }
+    count_vcpus(w->node, w->n, host);
+    numa_choose(w);
+    for (uint32_t cpu = 0; cpu < host->nr_cpus; cpu++) {
+        if (host->node[cpu] < w->n && w->nodes >> host->node[cpu] & 1) {
+            cpumask_set(cpus, cpu);
+        }
+    }
+    return w->n < 2 ? 0 : w->nodes;
+}
+
+/* Only where the file leaves it open: no pool, no affinity. Not to find nodes is no error. */
+static void choose_nodes(struct config *c, struct placement *p)
+{
     p->nodes = 0;
-    if (c->pool[0] || c->hard_given || c->soft_given || !host->node || nodes_memory(nodes, &n) ||
-        n < 2) {
+    if (c->pool[0] || c->group[0] || c->by_rules || c->hard_given || c->soft_given) {
         return;
     }
-    cpumask_for_each(cpu, &p->pool.cpus) {
-        if (cpu < host->nr_cpus && host->node[cpu] < n) {
-            nodes[host->node[cpu]].cpus++;
-        }
-    }
-    count_vcpus(nodes, n, host);
-    p->nodes = numa_place(nodes, n, c->memory_kb, c->maxvcpus);
-    p->cpus = (struct cpumask){ { 0 } };
-    for (uint32_t cpu = 0; cpu < host->nr_cpus; cpu++) {
-        if (host->node[cpu] < n && p->nodes >> host->node[cpu] & 1) {
-            cpumask_set(&p->cpus, cpu);
-        }
-    }
-    if (p->nodes == (1U << n) - 1) {
+    p->nodes = best_nodes(c, &p->pool, &p->cpus);
+    if (p->nodes == (1U << c->weighed.n) - 1) {
         p->nodes = 0; /* all of them is where it is anyhow */
     }
 }
 
-long place_look(const struct config *c, struct placement *p, char why[WHY_SIZE])
+/* ---- libvirt's rules ---- */
+
+/* A file of that name, put here by the host, stands in for the adviser: a list of CPUs. */
+static bool advice_put(struct config *c)
+{
+    const struct file *file = file_find("advice");
+    char list[64];
+    size_t n = file ? MIN(file->size, sizeof(list) - 1) : 0;
+
+    if (!file) {
+        return false;
+    }
+    memcpy(list, file->data, n);
+    while (n && blank(list[n - 1])) {
+        n--;
+    }
+    list[n] = '\0';
+    if (cpulist_parse(list, cpu_host_get(), &c->advice)) {
+        return false;
+    }
+    str_copy(c->advice_why, "the file `advice` says so", sizeof(c->advice_why));
+    return true;
+}
+
+void place_advise(struct config *c, const struct pool *pool)
+{
+    char words[NUMA_WORDS], list[24];
+    struct cpumask cpus, nodes;
+
+    c->advised = true;
+    c->weighed = (struct numa_choice){ .n = 0 };
+    if (advice_put(c)) {
+        return;
+    }
+    nodes = (struct cpumask){ { best_nodes(c, pool, &cpus) } };
+    c->advice = cpumask_and(&cpus, &pool->cpus);
+    numa_words(&c->weighed, words);
+    if (cpumask_empty(&nodes) || cpumask_empty(&c->advice)) {
+        c->advice = pool->cpus;
+        fmt_snprintf(c->advice_why, sizeof(c->advice_why), "all CPUs of %s: %s", pool->name,
+                     c->weighed.n == 0   ? "nothing is known of memory nodes"
+                     : c->weighed.n == 1 ? "there is one memory node, so there is no choice"
+                                         : words);
+        return;
+    }
+    cpulist_format(list, sizeof(list), &nodes, c->weighed.n + 1);
+    fmt_snprintf(c->advice_why, sizeof(c->advice_why), "memory node %s: %s", list, words);
+}
+
+struct cpumask host_cpus(void)
+{
+    const struct xen_sysctl_cputopo *topology;
+    struct cpumask cpus = { { 0 } };
+    uint32_t nr;
+
+    cpu_topology(&topology, &nr);
+    for (uint32_t cpu = 0; cpu < nr; cpu++) {
+        if (topology[cpu].core != XEN_INVALID_CORE_ID) {
+            cpumask_set(&cpus, cpu);
+        }
+    }
+    return cpus;
+}
+
+/* By default a vcpu has no affinity: it may run on all CPUs, of whichever pool it comes to. */
+static const char *apply_rules(struct config *c, const struct pool *pool)
+{
+    const struct cpumask *advice = c->advised ? &c->advice : NULL;
+    unsigned int nr_cpus = cpu_host_get()->nr_cpus;
+
+    c->hard_given = false;
+    for (unsigned int v = 0; v < c->maxvcpus; v++) {
+        struct placement_who who = { .thread = PLACEMENT_VCPU, .id = v };
+        enum placement_rule rule;
+        const char *wrong = placement_of(&c->placement, who, &pool->cpus, advice, &c->hard[v],
+                                         &rule);
+
+        if (wrong) {
+            return wrong;
+        }
+        c->hard_given |= rule != PLACEMENT_BY_DEFAULT;
+        for (unsigned int cpu = 0; rule == PLACEMENT_BY_DEFAULT && cpu < nr_cpus; cpu++) {
+            cpumask_set(&c->hard[v], cpu);
+        }
+    }
+    return NULL;
+}
+
+static long look_rules(struct config *c, const struct placement *p, char why[WHY_SIZE])
+{
+    struct cpumask host = host_cpus();
+    const char *wrong;
+
+    c->advised = false;
+    if (c->placement.placement == PLACEMENT_AUTO) {
+        place_advise(c, &p->pool);
+    }
+    wrong = placement_startable(&c->placement, &host, c->advised ? &c->advice : NULL);
+    if (!wrong && c->by_rules) {
+        wrong = apply_rules(c, &p->pool);
+    }
+    if (wrong) {
+        fmt_snprintf(why, WHY_SIZE, "%s (EINVAL)", wrong);
+    }
+    return wrong ? -XEN_EINVAL : 0;
+}
+
+long place_look(struct config *c, struct placement *p, char why[WHY_SIZE])
 {
     long rc = look_pool(c, p, why);
 
+    rc = rc ? rc : look_rules(c, p, why);
     rc = rc ? rc : look_cpus(c, p, why);
     if (rc == 0) {
         choose_nodes(c, p);

@@ -15,8 +15,14 @@ struct placement {
     struct cpumask cpus; /* of these */
 };
 
-/* Its pool, and whether what the file wants can be had there. */
-long place_look(const struct config *c, struct placement *p, char why[WHY_SIZE]);
+/* Its pool, and whether what the file wants can be had there. What libvirt's rules and the adviser
+ * say goes into *c: the vcpus' affinities, the adviser's answer. */
+long place_look(struct config *c, struct placement *p, char why[WHY_SIZE]);
+/* Where a domain of that size does best in a pool: the adviser of placement="auto"; *c takes the
+ * answer. */
+void place_advise(struct config *c, const struct pool *pool);
+/* CPUs and memory nodes of this machine that there are, whoever has them. */
+struct cpumask host_cpus(void);
 /* Affinities, with the nodes that are best. */
 long place_affinities(const struct domain *d, const struct config *c, const struct placement *p,
                       char why[WHY_SIZE]);

@@ -6,8 +6,7 @@
 #include "pools.h"
 
 #include "isolate.h"
-
-#include <tarn.h>
+#include "tune.h"
 
 static long pool_op(uint32_t op, uint32_t id, uint32_t cpu, uint32_t domid)
 {
@@ -235,6 +234,19 @@ bool pool_remove(const struct pool *p, const struct cpumask *cpus)
 
 /* ---- domains ---- */
 
+/* All that are in its group came with it. */
+static bool tree_isolate(domid_t domid)
+{
+    bool good = isolate_newcomer(domid), master = has_members(domid);
+
+    for (const struct domain *d = domains_first(); d && master; d = d->next) {
+        if (master_of(d->domid) == domid) {
+            good &= tree_isolate(d->domid);
+        }
+    }
+    return good;
+}
+
 bool pool_move(const char *domain, domid_t domid, const struct pool *to)
 {
     long rc = pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, to->id, 0, domid);
@@ -243,17 +255,21 @@ bool pool_move(const char *domain, domid_t domid, const struct pool *to)
         return !fail("%s to %s: it has no CPU (%s)", domain, to->name, error_name(rc));
     }
     if (rc) {
-        return !fail_errno(rc, "%s to %s", domain, to->name);
+        if (!member_fail(domain_by_id(domid), rc, "that one moves, and its members with it")) {
+            fail_errno(rc, "%s to %s", domain, to->name);
+        }
+        return false;
     }
-    return to->id != 0 || isolate_newcomer(domid);
+    return to->id != 0 || tree_isolate(domid);
 }
 
-/* Those of the list that were in the pool `of`. */
+/* Those of the list that were in the pool `of`; members of a group go with their master. */
 static bool domains_move(const struct xen_domctl_getdomaininfo *list, long n, uint32_t of,
                          const struct pool *to)
 {
     for (long i = 0; i < n; i++) {
-        if (list[i].cpupool == of && !pool_move(domid_name(list[i].domain), list[i].domain, to)) {
+        if (list[i].cpupool == of && master_of(list[i].domain) == DOMID_INVALID &&
+            !pool_move(domid_name(list[i].domain), list[i].domain, to)) {
             return false;
         }
     }

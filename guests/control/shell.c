@@ -100,6 +100,26 @@ static void offer_domains(struct completion *c)
     }
 }
 
+static void offer_definitions(struct completion *c)
+{
+    const char *name;
+
+    for (unsigned int i = 0; (name = definition_name_nth(i)); i++) {
+        if (!domain_lookup(name)) {
+            offer(c, name);
+        }
+    }
+}
+
+static void offer_virsh(struct completion *c)
+{
+    const char *word;
+
+    for (unsigned int i = 0; (word = virsh_word_nth(i)); i++) {
+        offer(c, word);
+    }
+}
+
 static void offer_pools(struct completion *c)
 {
     struct pool p;
@@ -133,9 +153,9 @@ static bool pool_wanted(const char *line, const char *start)
 /* Ending of the files that a command takes; NULL: it takes none. */
 static const char *files_wanted(const char *line)
 {
-    static const char *const endings[][2] = { { "create ", ".cfg" },
-                                              { "life ", ".cfg" },
-                                              { "run ", ".sh" } };
+    static const char *const endings[][2] = {
+        { "create ", ".cfg" }, { "life ", ".cfg" }, { "virsh define ", ".cfg" }, { "run ", ".sh" }
+    };
 
     for (unsigned int i = 0; i < ARRAY_SIZE(endings); i++) {
         if (text_begins(line, endings[i][0])) {
@@ -156,6 +176,10 @@ static void offer_all(struct completion *c, const char *line)
         offer_commands(c);
         return;
     }
+    if (text_begins(line, "virsh ") && words_between(line, c->start) == 0) {
+        offer_virsh(c);
+        return;
+    }
     ending = files_wanted(line);
     for (unsigned int i = 0; ending && (f = file_nth(i)); i++) {
         if (text_find(f->name, ending)) {
@@ -166,6 +190,9 @@ static void offer_all(struct completion *c, const char *line)
         offer_pools(c);
     } else if (!ending) {
         offer_domains(c);
+        if (text_begins(line, "virsh ") || text_begins(line, "explain ")) {
+            offer_definitions(c);
+        }
     }
 }
 

@@ -123,8 +123,23 @@ struct config *config_read(const char *name, int nr, char **overrides);
 
 extern const struct command cmd_trace;
 
+/* ---- virsh.c ---- */
+
+const char *virsh_word_nth(unsigned int n); /* NULL past the last */
+
+/* ---- virsh_vcpus.c ---- */
+
+/* A vcpu is about to be told to come or go, before the store says so: who goes loses its pin. */
+void virsh_plug(domid_t domid, uint32_t vcpu, bool in);
+
+/* ---- definitions.c ---- */
+
+/* The names of domains that are defined, for completion; NULL past the last. */
+const char *definition_name_nth(unsigned int n);
+
 /* ---- the commands ---- */
 
+extern const struct command cmd_virsh, cmd_definitions, cmd_explain;
 extern const struct command cmd_list, cmd_vcpu_list, cmd_top, cmd_uptime, cmd_domid, cmd_domname,
     cmd_create, cmd_destroy, cmd_pause, cmd_unpause, cmd_shutdown, cmd_reboot, cmd_rename,
     cmd_console, cmd_vcpu_pin, cmd_vcpu_set, cmd_sched_credit, cmd_info, cmd_dmesg, cmd_debug_keys,
@@ -133,4 +148,7 @@ extern const struct command cmd_list, cmd_vcpu_list, cmd_top, cmd_uptime, cmd_do
     cmd_cpupool_destroy, cmd_cpupool_cpu_add, cmd_cpupool_cpu_remove, cmd_cpupool_migrate,
     cmd_cpupool_rename, cmd_cpupool_numa_split, cmd_cpu_online, cmd_cpu_offline, cmd_sched_rtds,
     cmd_sched_sedf, cmd_measure, cmd_repin, cmd_torture, cmd_advise, cmd_dom0_isolate,
-    cmd_pin_override, cmd_evtchn_list;
+    cmd_pin_override, cmd_evtchn_list, cmd_xenstore_ls, cmd_xenstore_read, cmd_xenstore_write,
+    cmd_xenstore_rm;
+extern const struct command cmd_sched_group_create, cmd_sched_group_add, cmd_sched_group_remove,
+    cmd_sched_group_set, cmd_sched_group_dissolve, cmd_sched_group_list, cmd_bandwidth;

@@ -247,6 +247,21 @@ long store_printf(const char *value, const char *format, ...)
     return rc;
 }
 
+long store_offer(const char *path, domid_t owner, domid_t reader)
+{
+    const struct store_perms perms = { .nr = 2, .of = { { owner, 0 }, { reader, STORE_READ } } };
+    long rc = store_change(&store, path, "");
+
+    rc = rc ? rc : store_grant(&store, path, &perms);
+    loop_wake();
+    return rc;
+}
+
+const struct store_node *store_nodes(void)
+{
+    return store.tree.root;
+}
+
 const char *store_read(const char *path)
 {
     const struct store_node *node = store_find(store.tree.root, path);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/config.c guests/control/configtext.c guests/control/keyfile.c
+/* sources: guests/control/config.c guests/control/configvirt.c guests/control/configtext.c
+ * guests/control/keyfile.c guests/control/placement.c
  * guests/control/poolconfig.c lib/cpulist.c lib/number.c lib/printf.c lib/str.c */
 /*
  * libFuzzer on domain files, cpupool files and lists of CPUs. First byte: a list, a file, or a file
@@ -36,6 +37,52 @@ static void check_maps(const struct cpumask *maps, unsigned int n)
     }
 }
 
+static void check_bandwidth(const struct bandwidth *b)
+{
+    check(b->period == 0 || (b->period >= 1000 && b->period <= 1000000));
+    check(b->quota == 0 || b->quota == -1 || (b->quota >= 1000 && b->quota <= 17592186044415));
+}
+
+/* What can be placed has a place, by some rule, where an adviser answers. */
+static void check_placed(const struct config *c)
+{
+    const struct cpumask all = { { 0x3f } };
+    struct cpumask set;
+    enum placement_rule rule;
+
+    check(c->placement.max_vcpus == c->maxvcpus && c->placement.iothreads == c->iothreads);
+    for (unsigned int v = 0; v < c->maxvcpus; v++) {
+        check(!placement_of(&c->placement, (struct placement_who){ PLACEMENT_VCPU, v }, &all, &all,
+                            &set, &rule));
+        check(!cpumask_empty(&set));
+    }
+    for (unsigned int i = 0; i <= c->iothreads; i++) {
+        const struct placement_who who = { i ? PLACEMENT_IOTHREAD : PLACEMENT_EMULATOR, i };
+
+        check(!placement_of(&c->placement, who, &all, &all, &set, &rule));
+        check(!cpumask_empty(&set));
+    }
+}
+
+static void check_virt(const struct config *c)
+{
+    check_bandwidth(&c->vcpu_bandwidth);
+    check_bandwidth(&c->global_bandwidth);
+    check_bandwidth(&c->emulator_bandwidth);
+    check_bandwidth(&c->iothread_bandwidth);
+    check(c->iothreads <= 16 && c->emulator.cap <= 100 * ((int)c->iothreads + 1));
+    check(c->emulator.disks <= DISKS_MAX && c->emulator.echoes <= DISKS_MAX);
+    for (unsigned int i = 0; i < c->emulator.disks; i++) {
+        check(c->emulator.disk[i].sectors && c->emulator.disk[i].iothread <= c->iothreads);
+    }
+    check(memchr(c->emulator.file, 0, sizeof(c->emulator.file)) != NULL);
+    check(memchr(c->group, 0, sizeof(c->group)) && strcmp(c->group, c->name) != 0);
+    check(has_emulator(c) || (c->emulator.disks == 0 && c->emulator.cap < 0));
+    check(c->warnings <= WARNINGS_MAX && (c->shares == 0 || c->weight));
+    check(!c->by_rules || !c->hard_given);
+    check_placed(c);
+}
+
 static void check_config(const struct config *c)
 {
     check(!domain_name_wrong(c->name) && c->kernel[0]);
@@ -46,6 +93,7 @@ static void check_config(const struct config *c)
     check(c->weight <= 65535 && c->cap >= -1 && c->cap <= 100 * (int)c->maxvcpus);
     check(c->on_poweroff <= ACTION_PRESERVE && c->on_reboot <= ACTION_PRESERVE);
     check(c->on_crash <= ACTION_PRESERVE && c->on_watchdog <= ACTION_PRESERVE);
+    check_virt(c);
     check_maps(c->hard, c->hard_given ? c->maxvcpus : 0);
     check_maps(c->soft, c->soft_given ? c->maxvcpus : 0);
 }

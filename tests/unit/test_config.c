@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sources: guests/control/config.c guests/control/configtext.c guests/control/keyfile.c
+/* sources: guests/control/config.c guests/control/configvirt.c guests/control/configtext.c
+ * guests/control/keyfile.c guests/control/placement.c
  * lib/cpulist.c lib/number.c lib/printf.c lib/str.c */
 /* Domain files: what they say, and for each way to get one wrong the whole message. */
 #include <setjmp.h>
@@ -128,6 +129,21 @@ static void test_all_keys(void **state)
     assert_int_equal(c.on_reboot, ACTION_RENAME_RESTART);
     assert_int_equal(c.on_crash, ACTION_RESTART);
     assert_int_equal(c.on_watchdog, ACTION_DESTROY);
+}
+
+static void test_uuid(void **state)
+{
+    static const uint8_t uuid[16] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef,
+                                      0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
+
+    (void)state;
+    good("");
+    assert_false(c.uuid_given);
+    good("uuid = \"01234567-89ab-cdef-0123-456789abcdef\"");
+    assert_true(c.uuid_given);
+    assert_memory_equal(c.uuid, uuid, sizeof(uuid));
+    good("uuid = \"0123456789ABCDEF0123456789abcdef\"");
+    assert_memory_equal(c.uuid, uuid, sizeof(uuid));
 }
 
 static void test_syntax(void **state)
@@ -439,6 +455,18 @@ static void test_choices(void **state)
     bad("type = \"hvm\"", "d.cfg:3: type: 'hvm' is not supported, only 'pv'\n");
     bad("builder = \"hvm\"", "d.cfg:3: builder: 'hvm' is not supported, only 'generic'\n");
     bad("uuid = 5", "d.cfg:3: uuid: must be a string in quotes\n");
+    bad("uuid = \"\"", "d.cfg:3: uuid: '' is none\n");
+    bad("uuid = \"web\"", "d.cfg:3: uuid: 'web' is none\n");
+    bad("uuid = \"01234567-89ab-cdef-0123-456789abcde\"",
+        "d.cfg:3: uuid: '01234567-89ab-cdef-0123-456789abcde' is none\n");
+    bad("uuid = \"01234567-89ab-cdef-0123-456789abcdeg\"",
+        "d.cfg:3: uuid: '01234567-89ab-cdef-0123-456789abcdeg' is none\n");
+    bad("uuid = \"0123456-789ab-cdef-0123-456789abcdef\"",
+        "d.cfg:3: uuid: '0123456-789ab-cdef-0123-456789abcdef' is none\n");
+    bad("uuid = \"0123456789abcdef0123456789abcdef0\"",
+        "d.cfg:3: uuid: '0123456789abcdef0123456789abcdef0' is none\n");
+    bad("uuid = \"00000000-0000-0000-0000-000000000000\"",
+        "d.cfg:3: uuid: '00000000-0000-0000-0000-000000000000' is none\n");
 }
 
 static void test_bad_overrides(void **state)
@@ -476,20 +504,329 @@ static void test_all_at_once(void **state)
     assert_string_equal(c.pool, "p");
 }
 
+/* ---- libvirt's keys, the emulator's, the group's ---- */
+
+static void test_no_more_keys(void **state)
+{
+    (void)state;
+    good("");
+    assert_false(has_emulator(&c) || c.by_rules || c.emulator.charge_client || c.warnings);
+    assert_int_equal(c.placement.placement, PLACEMENT_STATIC);
+    assert_int_equal(c.placement.vcpus, 1);
+    assert_int_equal(c.placement.max_vcpus, 1);
+    assert_int_equal(c.shares, 0);
+    assert_int_equal(c.iothreads, 0);
+    assert_int_equal(c.emulator.cap, -1);
+    assert_int_equal(c.emulator.disks + c.emulator.echoes, 0);
+    assert_string_equal(c.group, "");
+    assert_int_equal(c.group_cap, -1);
+    assert_int_equal(c.vcpu_bandwidth.period, 0);
+    assert_int_equal(c.global_bandwidth.quota, 0);
+}
+
+static void test_placement(void **state)
+{
+    (void)state;
+    good("vcpus = 3\nmaxvcpus = 4\nplacement = \"static\"\ncpuset = \"1-3,^2\"\n"
+         "vcpupin = [ \"0:2\", \"3:1-2\" ]\nemulatorpin = \"0\"\niothreads = 2\n"
+         "iothreadpin = [ '2:3' ]\nplace = \"2012\"");
+    assert_true(c.by_rules && !c.hard_given);
+    assert_int_equal(c.placement.mode, PLACEMENT_2012);
+    assert_int_equal(c.placement.vcpus, 3);
+    assert_int_equal(c.placement.max_vcpus, 4);
+    assert_int_equal(c.placement.iothreads, 2);
+    assert_int_equal(c.placement.cpuset.cpus.bits[0], 0xa);
+    assert_int_equal(c.placement.vcpu[0].cpus.bits[0], 0x4);
+    assert_false(c.placement.vcpu[1].given);
+    assert_int_equal(c.placement.vcpu[3].cpus.bits[0], 0x6);
+    assert_int_equal(c.placement.emulator.cpus.bits[0], 0x1);
+    assert_false(c.placement.iothread[1].given);
+    assert_int_equal(c.placement.iothread[2].cpus.bits[0], 0x8);
+    good("iothreads = 2\niothread_cpus = [\"2\", 3]\nemulator_cpus = \"0-1\"");
+    assert_false(c.by_rules);
+    assert_int_equal(c.placement.iothread[1].cpus.bits[0], 0x4);
+    assert_int_equal(c.placement.iothread[2].cpus.bits[0], 0x8);
+    assert_int_equal(c.placement.emulator.cpus.bits[0], 0x3);
+    good("numatune = \"auto\"");
+    assert_true(c.by_rules);
+    assert_int_equal(c.placement.placement, PLACEMENT_AUTO);
+    good("cpus = \"1\"\nemulatorpin = \"2\"\nplacement = \"static\"");
+    assert_true(c.hard_given && !c.by_rules);
+}
+
+/* The order of the keys does not matter, nor does a CPU that this host has not. */
+static void test_placement_order(void **state)
+{
+    char *given[] = { "vcpupin=[\"0:3\"]", "cpuset=1" };
+
+    (void)state;
+    good("emulatorpin = \"200\"\ncpuset = \"2-100\"\nvcpus = 2\nplacement = \"static\"");
+    assert_true(c.placement.emulator.given);
+    good_bytes(GOOD "vcpupin = [ \"0:1\", \"1:1\" ]\nvcpus = 2\ncpuset = \"3\"", 2, given);
+    assert_int_equal(c.placement.vcpu[0].cpus.bits[0], 0x8);
+    assert_false(c.placement.vcpu[1].given);
+    assert_int_equal(c.placement.cpuset.cpus.bits[0], 0x2);
+}
+
+static void test_left_out(void **state)
+{
+    (void)state;
+    good("cpuset = \"1\"\nplacement = \"auto\"\nvcpupin = [ \"5:1\", \"200:1\" ]");
+    assert_int_equal(c.placement.placement, PLACEMENT_AUTO);
+    assert_false(c.placement.cpuset.given);
+    assert_int_equal(c.warnings, 3);
+    assert_string_equal(c.warning[0], "placement is auto: the cpuset of the vcpus is ignored");
+    assert_string_equal(c.warning[1], "vcpupin of vcpu 5 is ignored: the last vcpu is 0");
+    assert_string_equal(c.warning[2], "vcpupin of vcpu 200 is ignored: the last vcpu is 0");
+}
+
+static void test_bad_placement(void **state)
+{
+    (void)state;
+    bad("placement = \"numa\"", "d.cfg:3: placement: 'numa' is none of static, auto\n");
+    bad("numatune = \"strict\"", "d.cfg:3: numatune: 'strict' is none of static, auto\n");
+    bad("place = \"2013\"", "d.cfg:3: place: '2013' is none of modern, 2012\n");
+    bad("cpuset = 1", "d.cfg:3: cpuset: must be a string in quotes\n");
+    bad("cpuset = [ \"1\" ]", "d.cfg:3: cpuset: must be a string in quotes\n");
+    bad("vcpupin = \"0:1\"", "d.cfg:3: vcpupin: must be a list of strings\n");
+    bad("vcpupin = [ \"1\" ]", "d.cfg:3: vcpupin: '1' is not of the form \"NUMBER:CPUS\"\n");
+    bad("vcpupin = [ \":1\" ]", "d.cfg:3: vcpupin: ':1' is not of the form \"NUMBER:CPUS\"\n");
+    bad("vcpupin = [ \"0:1\", \"0:2\" ]", "d.cfg:3: vcpupin: vcpu 0 has two pins\n");
+    bad("iothreadpin = [ \"0:1\" ]",
+        "d.cfg:3: iothreadpin: there is no iothread 0, the first is 1\n");
+    bad("iothreadpin = [ \"1:1\" ]", "d.cfg:3: iothreadpin: there is no iothread 1\n");
+    bad("iothreads = 1\niothread_cpus = [ \"1\", \"1\" ]",
+        "d.cfg:4: iothreadpin: there is no iothread 2\n");
+    bad("iothread_cpus = \"1\"", "d.cfg:3: iothread_cpus: must be a list of strings\n");
+    bad("placement = \"auto\"\nemulatorpin = \"0\"\nplace = \"2012\"",
+        "d.cfg:4: emulatorpin can't be given beside placement auto (place=\"2012\")\n");
+    bad("emulatorpin = \"0\"\nemulator_cpus = \"0\"",
+        "d.cfg:3: emulatorpin: emulator_cpus is another name for it\n");
+    bad("iothreads = 1\niothreadpin = [ \"1:1\" ]\niothread_cpus = [ \"1\" ]",
+        "d.cfg:4: iothreadpin: iothread_cpus is another form of it\n");
+    bad("cpus = \"0\"\ncpuset = \"0\"", "d.cfg:4: cpuset: cpus says it in xl's way already\n");
+    bad("cpus = \"0\"\nvcpupin = [ \"0:0\" ]",
+        "d.cfg:4: vcpupin: cpus says it in xl's way already\n");
+    bad("cpus = \"0\"\nplacement = \"auto\"",
+        "d.cfg:4: placement: cpus says where its vcpus run already\n");
+}
+
+/* All of libvirt's grammar is tried with placement.c; here it is whose message it is. */
+static void test_bad_placement_lists(void **state)
+{
+    static const char *const keys[] = { "cpuset = \"%s\"",
+                                        "emulatorpin = \"%s\"",
+                                        "emulator_cpus = \"%s\"",
+                                        "vcpupin = [ \"0:%s\" ]",
+                                        "iothreads = 1; iothreadpin = [ \"1:%s\" ]",
+                                        "iothreads = 1; iothread_cpus = [ \"%s\" ]" };
+    static const char *const names[] = { "cpuset",  "emulatorpin", "emulator_cpus",
+                                         "vcpupin", "iothreadpin", "iothread_cpus" };
+    static const char *const lists[] = { "", "2-1", "1,", "x", "1,^1", "all" };
+
+    (void)state;
+    for (size_t i = 0; i < 6; i++) {
+        for (size_t j = 0; j < 6; j++) {
+            char form[64], text[256], all[512], begin[64];
+
+            snprintf(form, sizeof(form), "%s", keys[i]);
+            snprintf(text, sizeof(text), form, lists[j]);
+            snprintf(all, sizeof(all), "%s%s", GOOD, text);
+            snprintf(begin, sizeof(begin), "d.cfg:3: %s: ", names[i]);
+            assert_int_equal(parse_bytes(all, strlen(all), 0, NULL), 1);
+            assert_memory_equal(reported, begin, strlen(begin));
+            assert_true(strlen(reported) > strlen(begin) + 4);
+        }
+    }
+}
+
+static void test_shares(void **state)
+{
+    (void)state;
+    good("shares = 1024");
+    assert_int_equal(c.weight, 256);
+    assert_int_equal(c.shares, 1024);
+    good("shares = 2");
+    assert_int_equal(c.weight, 1);
+    good("shares = 262144");
+    assert_int_equal(c.weight, 65535);
+    bad("shares = 1", "d.cfg:3: shares: must be at least 2\n");
+    bad("shares = 262145", "d.cfg:3: shares: must be at most 262144\n");
+    bad("cpu_weight = 5\nshares = 1024",
+        "d.cfg:4: shares: cpu_weight says it in xl's way already\n");
+}
+
+static void test_bandwidth(void **state)
+{
+    (void)state;
+    good("vcpu_period = 1000\nvcpu_quota = 1000\nglobal_period = 1000000\n"
+         "global_quota = 17592186044415\nemulator_period = 0\nemulator_quota = -1\n"
+         "iothread_quota = 0\n");
+    assert_int_equal(c.vcpu_bandwidth.period, 1000);
+    assert_int_equal(c.vcpu_bandwidth.quota, 1000);
+    assert_int_equal(c.global_bandwidth.period, 1000000);
+    assert_int_equal(c.global_bandwidth.quota, 17592186044415);
+    assert_int_equal(c.emulator_bandwidth.period, 0);
+    assert_int_equal(c.emulator_bandwidth.quota, -1);
+    assert_int_equal(c.iothread_bandwidth.quota, 0);
+    good("vcpu_quota = -5000");
+    assert_int_equal(c.vcpu_bandwidth.quota, -1);
+}
+
+static void test_bad_bandwidth(void **state)
+{
+    static const char *const whose[] = { "vcpu", "global", "emulator", "iothread" };
+    static const struct {
+        const char *what, *value, *why;
+    } wrong[] = {
+        { "period", "999", "must be at least 1000 (us)" },
+        { "period", "1000001", "must be at most 1000000 (us)" },
+        { "period", "-1", "must not be negative" },
+        { "period", "x", "'x' is not a number" },
+        { "period", "[ 5 ]", "must be a number, not a list" },
+        { "quota", "999", "must be at least 1000 (us)" },
+        { "quota", "17592186044416", "must be at most 17592186044415 (us)" },
+        { "quota", "'-x'", "'-x' is not a number" },
+        { "quota", "[ 5 ]", "must be a number, not a list" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        for (size_t j = 0; j < sizeof(wrong) / sizeof(*wrong); j++) {
+            char text[128], want[192];
+
+            snprintf(text, sizeof(text), "%s_%s = %s", whose[i], wrong[j].what, wrong[j].value);
+            snprintf(want, sizeof(want), "d.cfg:3: %s_%s: %s\n", whose[i], wrong[j].what,
+                     wrong[j].why);
+            bad(text, want);
+        }
+    }
+}
+
+static void test_emulator(void **state)
+{
+    char *none[] = { "emulator=\"\"" };
+
+    (void)state;
+    good("emulator = \"stub.cfg\"");
+    assert_true(has_emulator(&c) && !c.emulator.charge_client);
+    good("emulator = \"stub.cfg\"\ncharge = \"client\"\nemulator_weight = 512\n"
+         "emulator_cap = 300\niothreads = 2\n"
+         "emulator_disk = [ \"8192\", \"0x10,iothread=2\" ]\n"
+         "emulator_echo = [ \"\", \"iothread=1\" ]");
+    assert_true(c.emulator.charge_client);
+    assert_string_equal(c.emulator.file, "stub.cfg");
+    assert_int_equal(c.emulator.weight, 512);
+    assert_int_equal(c.emulator.cap, 300);
+    assert_int_equal(c.iothreads, 2);
+    assert_int_equal(c.emulator.disks, 2);
+    assert_int_equal(c.emulator.disk[0].sectors, 8192);
+    assert_int_equal(c.emulator.disk[0].iothread, 0);
+    assert_int_equal(c.emulator.disk[1].sectors, 16);
+    assert_int_equal(c.emulator.disk[1].iothread, 2);
+    assert_int_equal(c.emulator.echoes, 2);
+    assert_int_equal(c.emulator.echo[0], 0);
+    assert_int_equal(c.emulator.echo[1], 1);
+    good_bytes(GOOD "emulator = \"stub.cfg\"", 1, none);
+    assert_false(has_emulator(&c));
+    good("iothreads = 16\nemulatorpin = \"1\"\nemulator_quota = 5000"); /* libvirt's alone */
+    good("iothreads = 0");
+}
+
+static void test_bad_emulator(void **state)
+{
+    (void)state;
+    bad("charge = \"client\"", "d.cfg:3: charge: there is no emulator\n");
+    bad("emulator_weight = 5", "d.cfg:3: emulator_weight: there is no emulator\n");
+    bad("emulator_cap = 5", "d.cfg:3: emulator_cap: there is no emulator\n");
+    bad("emulator_disk = [ \"8\" ]", "d.cfg:3: emulator_disk: there is no emulator\n");
+    bad("emulator_echo = [ \"\" ]", "d.cfg:3: emulator_echo: there is no emulator\n");
+#define WITH "emulator = \"s.cfg\"\n"
+    bad(WITH "charge = \"both\"", "d.cfg:4: charge: 'both' is none of own, client\n");
+    bad(WITH "emulator_weight = 0", "d.cfg:4: emulator_weight: must be at least 1\n");
+    bad(WITH "emulator_weight = 65536", "d.cfg:4: emulator_weight: must be at most 65535\n");
+    bad(WITH "emulator_cap = 101",
+        "d.cfg:4: emulator_cap: must be at most 100, which is all of its 1 vcpus\n");
+    bad(WITH "emulator_cap = 1701", "d.cfg:4: emulator_cap: must be at most 1700\n");
+    bad(WITH "emulator_disk = \"8\"", "d.cfg:4: emulator_disk: must be a list of strings\n");
+    bad(WITH "emulator_disk = [ \"\" ]",
+        "d.cfg:4: emulator_disk: '' is not of the form \"SECTORS[,iothread=N]\"\n");
+    bad(WITH "emulator_disk = [ \"8 \" ]",
+        "d.cfg:4: emulator_disk: '8 ' is not of the form \"SECTORS[,iothread=N]\"\n");
+    bad(WITH "emulator_disk = [ \"8,io=1\" ]",
+        "d.cfg:4: emulator_disk: 'io=1' is not of the form \"iothread=N\"\n");
+    bad(WITH "emulator_disk = [ \"0\" ]",
+        "d.cfg:4: emulator_disk: a disk has 1 to 2097152 sectors\n");
+    bad(WITH "emulator_disk = [ \"2097153\" ]",
+        "d.cfg:4: emulator_disk: a disk has 1 to 2097152 sectors\n");
+    bad(WITH "emulator_disk = [ \"8,iothread=1\" ]",
+        "d.cfg:4: emulator_disk: there is no iothread 1\n");
+    bad(WITH "emulator_disk = [ 1, 1, 1, 1, 1, 1, 1, 1, 1 ]",
+        "d.cfg:4: emulator_disk: more than 8\n");
+    bad(WITH "emulator_echo = [ \"x\" ]",
+        "d.cfg:4: emulator_echo: 'x' is not of the form \"iothread=N\"\n");
+    bad(WITH "iothreads = 17", "d.cfg:4: iothreads: must be at most 16\n");
+    bad(WITH "iothreads = -1", "d.cfg:4: iothreads: must not be negative\n");
+    bad_alone("name = \"0123456789012345678901234567a\"\nkernel = \"k\"\nemulator = \"s\"",
+              "d.cfg:1: name: with an emulator it is at most 27 characters\n");
+#undef WITH
+}
+
+static void test_group(void **state)
+{
+    (void)state;
+    good("group = \"m\"");
+    assert_string_equal(c.group, "m");
+    assert_int_equal(c.group_weight, 0);
+    good("group = \"m\"\ngroup_weight = 65535\ngroup_cap = 65535");
+    assert_int_equal(c.group_weight, 65535);
+    assert_int_equal(c.group_cap, 65535);
+    bad("group = \"a\"", "d.cfg:3: group: a domain can't be a member of itself\n");
+    bad("group_weight = 5", "d.cfg:3: group_weight: there is no group\n");
+    bad("group_cap = 5", "d.cfg:3: group_cap: there is no group\n");
+    bad("group = \"m\"\ngroup_weight = 0", "d.cfg:4: group_weight: must be at least 1\n");
+    bad("group = \"m\"\ngroup_weight = 65536", "d.cfg:4: group_weight: must be at most 65535\n");
+    bad("group = \"m\"\ngroup_cap = 65536", "d.cfg:4: group_cap: must be at most 65535\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smallest),      cmocka_unit_test(test_all_keys),
-        cmocka_unit_test(test_syntax),        cmocka_unit_test(test_defaults_of_each_other),
-        cmocka_unit_test(test_command_line),  cmocka_unit_test(test_cpus),
-        cmocka_unit_test(test_overrides),     cmocka_unit_test(test_overrides_alone),
-        cmocka_unit_test(test_missing),       cmocka_unit_test(test_unknown_key),
-        cmocka_unit_test(test_bytes),         cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_lists),         cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_vcpus),         cmocka_unit_test(test_real_time),
-        cmocka_unit_test(test_tables),        cmocka_unit_test(test_bad_cpus),
-        cmocka_unit_test(test_bad_names),     cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_bad_overrides), cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_smallest),
+        cmocka_unit_test(test_all_keys),
+        cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_defaults_of_each_other),
+        cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_cpus),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_overrides_alone),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_unknown_key),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_vcpus),
+        cmocka_unit_test(test_real_time),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_bad_cpus),
+        cmocka_unit_test(test_bad_names),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_bad_overrides),
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_no_more_keys),
+        cmocka_unit_test(test_placement),
+        cmocka_unit_test(test_placement_order),
+        cmocka_unit_test(test_left_out),
+        cmocka_unit_test(test_bad_placement),
+        cmocka_unit_test(test_bad_placement_lists),
+        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_bandwidth),
+        cmocka_unit_test(test_bad_bandwidth),
+        cmocka_unit_test(test_emulator),
+        cmocka_unit_test(test_bad_emulator),
+        cmocka_unit_test(test_group),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

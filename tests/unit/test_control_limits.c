@@ -142,6 +142,48 @@ static void test_too_many(void **state)
     assert_int_equal(numa_place(nodes, 0, 10, 1), 0);
 }
 
+/* What decided is told, and by the words. */
+static void why(struct numa_choice c, uint32_t nodes, enum numa_reason reason, const char *words)
+{
+    char text[NUMA_WORDS];
+
+    numa_choose(&c);
+    assert_int_equal(c.nodes, nodes);
+    assert_int_equal(c.reason, reason);
+    numa_words(&c, text);
+    assert_string_equal(text, words);
+}
+
+static void test_reasons(void **state)
+{
+    struct numa_choice c = { .n = 3, .memory_kb = 500, .vcpus = 2 };
+
+    (void)state;
+    c.node[0] = (struct numa_node){ 1000, 2, 3 };
+    c.node[1] = (struct numa_node){ 1000, 2, 2 };
+    c.node[2] = (struct numa_node){ 400, 4, 0 };
+    why(c, 2, NUMA_VCPUS, "of the 2 memory nodes that have room for it, it has the fewest vcpus");
+    c.node[0].vcpus = 2;
+    why(c, 1, NUMA_FIRST,
+        "of the 2 memory nodes that have room for it, it has the lowest number, all else being "
+        "equal");
+    c.node[1].free_kb = 1001;
+    why(c, 2, NUMA_MEMORY,
+        "of the 2 memory nodes that have room for it, it has the most free memory, vcpus being "
+        "equal");
+    c.node[0].cpus = 1;
+    why(c, 2, NUMA_ONLY_ONE, "the only memory node that has room for it");
+    c.memory_kb = 1100;
+    why(c, 6, NUMA_MEMORY,
+        "of 3 sets of 2 memory nodes with room, it has the most free memory, vcpus being equal");
+    c.vcpus = 6;
+    why(c, 6, NUMA_ONLY_ONE, "no other 2 memory nodes, and no fewer, have room for it");
+    c.vcpus = 7;
+    why(c, 7, NUMA_ONLY_ONE, "it needs all 3 memory nodes");
+    c.vcpus = 8;
+    why(c, 0, NUMA_NO_ROOM, "no set of memory nodes has room for it");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_ms),           cmocka_unit_test(test_times),
         cmocka_unit_test(test_fewest_nodes), cmocka_unit_test(test_vcpus_then_memory),
         cmocka_unit_test(test_even),         cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_reasons),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
