@@ -6,6 +6,7 @@ It makes the sockets that QEMU would make and answers requests; the first word o
 what to do wrong. FAKE_UP, from the environment: exit, silent, deaf or garbage instead of a start.
 """
 import os
+import re
 import socket
 import struct
 import sys
@@ -46,7 +47,8 @@ def words_log(words):
 
 class Machine:
     def __init__(self):
-        self.files = {}
+        self.files, self.stored = {}, {}
+        self.definitions, self.generation, self.dump = {}, 0, "whole"
         self.log = open("log", "ab", buffering=0)
         self.wire = self.listen("wire")
         self.serial = self.listen("com1")
@@ -133,6 +135,7 @@ class Machine:
         self.content += payload[4:]
         if len(self.content) == self.size:
             words_log([b"put", self.name.encode(), str(zlib.crc32(self.content)).encode()])
+            self.stored[self.name] = self.content
             self.send(status(seq, 0))
 
     def console(self, seq, payload):
@@ -146,6 +149,58 @@ class Machine:
         position = 0 if position == 2 ** 64 - 1 else position
         self.send(frame(DATA, seq, struct.pack("<Q", position) + self.printed[position:]),
                   frame(EXIT, seq, struct.pack("<IQH", 0, len(self.printed), len(taken))))
+
+    # ---- definitions
+
+    def define(self, text):
+        """Its name, or None."""
+        name = re.search(rb'^name *= *"([^"]*)"', text, re.M)
+        if not name or b"bad" in text:
+            return None
+        self.definitions[name.group(1)] = text
+        self.generation += 1
+        return name.group(1)
+
+    def do_definitions(self, seq, words):
+        option = words[1]
+        if option == b"-l":
+            bad = [n.encode() for n, text in self.stored.items() if n.startswith("definitions/") and not self.define(text)]
+            self.send(*[frame(ERR, seq, b"error: definitions: %s: bad\n" % n) for n in bad], status(seq, bool(bad)))
+            return
+        out = b"%d\n" % self.generation
+        if option == b"-d":
+            out = b"generation " + out + b"".join(b"definition %s %d\n%s\n" % (n, len(t), t)
+                                                  for n, t in sorted(self.definitions.items())) + b"end\n"
+            out = {"whole": out, "cut": out[:-4], "short": out[:len(out) // 2], "empty": b"", "name": out.replace(b"definition ", b"definition ../"),
+                   "long": out.replace(b"definition ", b"definition x 99999999 "), "more": out + b"x"}.get(self.dump, out)
+        if self.dump == "fails":
+            self.send(status(seq, 2))
+            return
+        self.send(*[frame(OUT, seq, out[at:at + 1000]) for at in range(0, len(out), 1000)], status(seq, 0))
+
+    def do_virsh(self, seq, words):
+        word, rest = words[1], words[2:]
+        ok = True
+        if word == b"define":
+            text = self.stored.get(rest[0].decode())
+            name = self.define(text) if text is not None else None
+            ok = name is not None
+            said = b"Domain '%s' defined from %s\n\n" % (name or b"", rest[0])
+        elif word == b"undefine":
+            ok = self.definitions.pop(rest[0], None) is not None
+            self.generation += ok
+            said = b"Domain '%s' has been undefined\n\n" % rest[0]
+        elif word == b"append":  # stands for schedinfo --config and its like
+            self.definitions[rest[0]] += rest[1] + b"\n"
+            self.generation += 1
+            said = b""
+        else:
+            said = b" ".join(words) + b"\n"
+        self.send(frame(OUT, seq, said) if ok else frame(ERR, seq, b"error: no\n"), status(seq, not ok))
+
+    def do_dump(self, seq, words):
+        self.dump = words[1].decode()
+        self.send(status(seq, 0))
 
     # ---- commands
 
@@ -249,14 +304,16 @@ def main():
     mode = os.environ.get("FAKE_UP", "")
     with open(note("arguments"), "w", encoding="utf-8") as f:
         f.write("\n".join(sys.argv[1:]) + "\n")
+    brought = {}
     if os.path.exists("files.tar"):
         with tarfile.open("files.tar") as archive:
             for member in archive:
-                words_log([b"brought", member.name.encode(),
-                           str(zlib.crc32(archive.extractfile(member).read())).encode()])
+                brought[member.name] = archive.extractfile(member).read()
+                words_log([b"brought", member.name.encode(), str(zlib.crc32(brought[member.name])).encode()])
     if mode == "exit":
         sys.exit("fake: that option does not exist")
     machine = Machine()
+    machine.stored.update(brought)
     if mode == "silent":
         time.sleep(1000)
     if mode in ("deaf", "garbage"):

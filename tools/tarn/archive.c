@@ -63,12 +63,28 @@ static void append(struct archive *a, const void *data, size_t size)
 }
 
 /* A long name is divided at a slash. */
+static const char *divided_at(const char *name)
+{
+    size_t len = strlen(name), max = sizeof(((struct header *)NULL)->name);
+
+    return len > max ? strchr(name + len - max - 1, '/') : NULL;
+}
+
+bool archive_takes(const char *name)
+{
+    const char *slash = divided_at(name);
+
+    return strlen(name) <= sizeof(((struct header *)NULL)->name) ||
+           (slash && slash != name &&
+            (size_t)(slash - name) <= sizeof(((struct header *)NULL)->prefix));
+}
+
 static void set_name(struct header *h, const char *name)
 {
-    size_t len = strlen(name), max = sizeof(h->name);
-    const char *slash = len > max ? strchr(name + len - max - 1, '/') : NULL;
+    const char *slash = divided_at(name);
+    size_t len = strlen(name);
 
-    if (len > max && (!slash || slash == name || (size_t)(slash - name) > sizeof(h->prefix))) {
+    if (!archive_takes(name)) {
         die("up: %s: too long a name for an archive", name);
     }
     if (slash) {

@@ -4,6 +4,7 @@
  * terminal at a time can be attached. The others' the control domain serves: they are asked for
  * again and again, so that other commands get through between.
  */
+#include "definitions.h"
 #include "host.h"
 
 #include <errno.h>
@@ -223,7 +224,10 @@ int cmd_console(int argc, char **argv)
     }
     machine_require(&m);
     if (!strcmp(argv[1], "0") || !strcmp(argv[1], "Domain-0")) {
-        return serial_console(&m);
+        (void)serial_console(&m);
+        make_cooked();
+        definitions_save_now(&m);
+        return 0;
     }
     return domain_console(&m, argv[1]);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* exec.c - commands of the control domain, and files for it: xl, put, create. */
+#include "definitions.h"
 #include "host.h"
 
 #include <stdlib.h>
@@ -8,7 +9,6 @@
 
 #define WORDS_MAX 16384u /* of one command, as the control domain takes it */
 #define PIECE (WIRE_PAYLOAD_MAX - 4)
-#define NAME_MAX_LEN 127u
 
 /* ---- commands ---- */
 
@@ -46,26 +46,58 @@ int exec_words(struct link *l, int argc, char *const *argv)
     return link_finish(l, ok);
 }
 
-int cmd_xl(int argc, char **argv)
+int exec_end(struct link *l, int status)
 {
-    static char help[] = "help", *const help_words[] = { help };
+    int saved = definitions_save(l, false);
+
+    link_close(l);
+    return status ? status : saved;
+}
+
+/* "poweroff", which may be abbreviated: nothing can be asked behind it. */
+static bool is_last(int argc, char *const *argv)
+{
+    size_t n = strlen(argv[0]);
+
+    return argc == 1 && n > 2 && !strncmp(argv[0], "poweroff", n);
+}
+
+int exec_command(int argc, char *const *argv)
+{
     struct machine m;
     struct link l;
     int status;
 
-    if (argc == 3 && !strcmp(argv[1], "console") && argv[2][0] != '-') {
-        return cmd_console(argc - 1, argv + 1);
-    }
     machine_require(&m);
     link_require(&l, &m);
-    status = argc > 1 ? exec_words(&l, argc - 1, argv + 1) : exec_words(&l, 1, help_words);
+    if (!is_last(argc, argv)) {
+        return exec_end(&l, exec_words(&l, argc, argv));
+    }
+    if (definitions_save(&l, true)) {
+        link_close(&l);
+        machine_die(&m, "it is still up, as its definitions are not saved");
+    }
+    status = exec_words(&l, argc, argv);
     link_close(&l);
     return status;
 }
 
+int cmd_xl(int argc, char **argv)
+{
+    static char help[] = "help", *const help_words[] = { help };
+
+    if (argc == 3 && !strcmp(argv[1], "console") && argv[2][0] != '-') {
+        return cmd_console(argc - 1, argv + 1);
+    }
+    if (argc > 1 && !strcmp(argv[1], "virsh")) {
+        return cmd_virsh(argc - 1, argv + 1);
+    }
+    return argc > 1 ? exec_command(argc - 1, argv + 1) : exec_command(1, help_words);
+}
+
 /* ---- files ---- */
 
-static const char *without_dot(const char *path)
+const char *without_dot(const char *path)
 {
     while (path[0] == '.' && path[1] == '/') {
         path += 2;
@@ -112,15 +144,16 @@ void bring_over_line(void *link, const char *as, const uint8_t *data, size_t siz
         link_close(l);
         exit(status);
     }
+    definitions_keep_file(l->machine, as, data, size);
 }
 
-static void bring_path(bring_fn *bring, void *arg, const char *path, const char *as)
+void bring_path(bring_fn *bring, void *arg, const char *path, const char *as)
 {
     size_t size;
     uint8_t *data = read_whole(path, &size);
 
-    if (!*as || strlen(as) > NAME_MAX_LEN) {
-        die("%s: the control domain takes names of 1 to %u characters", as, NAME_MAX_LEN);
+    if (!*as || strlen(as) > CONTROL_NAME_MAX) {
+        die("%s: the control domain takes names of 1 to %u characters", as, CONTROL_NAME_MAX);
     }
     if (size > 256u << 20) {
         die("%s: the control domain takes files of up to 256 MiB", as);
@@ -154,9 +187,7 @@ int cmd_put(int argc, char **argv)
 
 /* ---- create ---- */
 
-/* Where a file that the domain file names lies on the host: as it says, or beside the domain file.
- * NULL: on the host there is none, so it is one of the control domain's. */
-static char *host_file(const char *domfile, const char *name)
+char *host_file(const char *domfile, const char *name)
 {
     char *beside;
 
@@ -192,33 +223,47 @@ static char *value_of(const char *key, const uint8_t *text, size_t size, int arg
     return value;
 }
 
-/* What the control domain knows a domain file by. */
-static const char *domain_file_name(const char *path)
+const char *domain_file_name(const char *path)
 {
     const char *as = without_dot(path);
 
-    return strlen(as) > NAME_MAX_LEN ? last_part(as) : as;
+    return strlen(as) > CONTROL_NAME_MAX ? last_part(as) : as;
+}
+
+/* A domain file and what it names; its emulator's domain file likewise, but for an emulator that
+ * would have one itself. */
+static void bring_all_of(bring_fn *bring, void *arg, int argc, char *const *argv, const char *as,
+                         bool emulator)
+{
+    static const char *const keys[] = { "kernel", "ramdisk", "emulator" };
+    size_t size;
+    uint8_t *text = read_whole(argv[0], &size);
+
+    for (size_t i = 0; i < COUNT(keys) - emulator; i++) {
+        char *name = value_of(keys[i], text, size, argc - 1, argv + 1);
+        char *path = name && *name ? host_file(argv[0], name) : NULL;
+
+        if (path && i == 2) {
+            bring_all_of(bring, arg, 1, &path, without_dot(name), true);
+        } else if (path) {
+            bring_path(bring, arg, path, without_dot(name));
+        }
+        free(path);
+    }
+    free(text);
+    bring_path(bring, arg, argv[0], as);
+}
+
+void bring_emulator(bring_fn *bring, void *arg, char *path, const char *as)
+{
+    bring_all_of(bring, arg, 1, &path, as, true);
 }
 
 /* The domain file and what it needs go under the names by which it is known here, so that messages
  * name the user's files and two kernels of one name don't meet. */
 void bring_domain(bring_fn *bring, void *arg, int argc, char *const *argv)
 {
-    static const char *const keys[] = { "kernel", "ramdisk" };
-    size_t size;
-    uint8_t *text = read_whole(argv[0], &size);
-
-    for (size_t i = 0; i < COUNT(keys); i++) {
-        char *name = value_of(keys[i], text, size, argc - 1, argv + 1);
-        char *path = name ? host_file(argv[0], name) : NULL;
-
-        if (path) {
-            bring_path(bring, arg, path, without_dot(name));
-        }
-        free(path);
-    }
-    free(text);
-    bring_path(bring, arg, argv[0], domain_file_name(argv[0]));
+    bring_all_of(bring, arg, argc, argv, domain_file_name(argv[0]), false);
 }
 
 int create_brought(struct link *l, int argc, char *const *argv)
@@ -236,11 +281,18 @@ int cmd_create(int argc, char **argv)
 {
     struct machine m;
     struct link l;
-    int status;
+    char *file;
+    int status, at = 1;
 
-    if (argc < 2) {
+    while (at < argc && argv[at][0] == '-') {
+        at++;
+    }
+    if (at == argc) {
         usage_die("create");
     }
+    file = argv[at]; /* comes first, and options behind it */
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+    argv[1] = file;
     if (access(argv[1], R_OK)) {
         die("%s: cannot be read", argv[1]);
     }
@@ -248,6 +300,5 @@ int cmd_create(int argc, char **argv)
     link_require(&l, &m);
     bring_domain(bring_over_line, &l, argc - 1, argv + 1);
     status = create_brought(&l, argc - 1, argv + 1);
-    link_close(&l);
-    return status;
+    return exec_end(&l, status);
 }

@@ -18,7 +18,10 @@
 
 #define STATUS_FAILED 125 /* of this program itself, not of a command that it ran */
 #define MACHINE_ARCHIVE "files.tar"
-#define SECOND 1000u /* times are in milliseconds */
+#define MACHINE_STORE "store"           /* where its definitions are kept, if they are */
+#define MACHINE_GENERATION "generation" /* of those that were saved last */
+#define CONTROL_NAME_MAX 127u           /* of a file in the control domain */
+#define SECOND 1000u                    /* times are in milliseconds */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- util.c ---- */
@@ -90,6 +93,8 @@ struct link {
     size_t payload_len;
     void (*data)(void *arg, const uint8_t *payload, size_t len); /* a DATA frame */
     void *arg;
+    void (*out_to)(void *arg, const uint8_t *payload, size_t len); /* in place of our output */
+    void *out_arg;
     struct wire_decoder decoder;
     uint8_t out[8 * WIRE_FRAME_MAX];
     char why[256]; /* what went wrong */
@@ -109,13 +114,31 @@ int link_finish(struct link *l, bool ok);
 
 /* ---- exec.c, domfile.c ---- */
 
+struct text {
+    char *data;
+    size_t size;
+};
+
 int exec_words(struct link *l, int argc, char *const *argv);
+/* All of a command: opens the link, runs it, saves the definitions that it changed. */
+int exec_command(int argc, char *const *argv);
+/* After the last command on a link: saves the definitions, closes it; the status of it all. */
+int exec_end(struct link *l, int status);
 /* How a file gets to the control domain: over the line, or in its archive. */
 typedef void bring_fn(void *arg, const char *as, const uint8_t *data, size_t size);
 void bring_over_line(void *link, const char *as, const uint8_t *data, size_t size);
 void bring_file(bring_fn *bring, void *arg, const char *path);
+void bring_path(bring_fn *bring, void *arg, const char *path, const char *as);
+/* Where a file that the domain file names lies on the host: as it says, or beside the domain file.
+ * NULL: on the host there is none, so it is one of the control domain's. */
+char *host_file(const char *domfile, const char *name);
+const char *without_dot(const char *path); /* the "./" in front */
+/* By what name the control domain gets to know a domain file. */
+const char *domain_file_name(const char *path);
 /* A domain file and what it needs; argv: FILE KEY=VALUE... */
 void bring_domain(bring_fn *bring, void *arg, int argc, char *const *argv);
+/* An emulator's domain file and what it needs. */
+void bring_emulator(bring_fn *bring, void *arg, char *path, const char *as);
 int create_brought(struct link *l, int argc, char *const *argv); /* the same argv */
 /* Value of a string key in a domain file's text; NULL: it is not there. */
 char *domfile_value(const char *text, size_t size, const char *key);
@@ -127,6 +150,8 @@ struct archive {
     size_t used;
 };
 
+/* Whether a file can have that name there. */
+bool archive_takes(const char *name);
 /* These die when they can't. */
 void archive_read(struct archive *a, const char *path);
 void archive_add(struct archive *a, const char *name, const uint8_t *data, size_t size);
@@ -138,6 +163,11 @@ int cmd_up(int argc, char **argv);
 int cmd_xl(int argc, char **argv);
 int cmd_put(int argc, char **argv);
 int cmd_create(int argc, char **argv);
+int cmd_define(int argc, char **argv);
+int cmd_virsh(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
+int cmd_nemesis(int argc, char **argv);
+int cmd_baseline(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_trace(int argc, char **argv);

@@ -86,6 +86,11 @@ static bool frame(struct link *l, const struct wire_frame *f)
     l->deadline = l->interrupted ? l->deadline : now_ms() + l->limit;
     switch (f->type) {
     case WIRE_OUT:
+        if (l->out_to) {
+            l->out_to(l->out_arg, f->payload, f->length);
+            return true;
+        }
+        /* fall through */
     case WIRE_ERR:
         show(l, f->type == WIRE_OUT ? STDOUT_FILENO : STDERR_FILENO, f);
         return true;

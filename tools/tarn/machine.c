@@ -250,8 +250,17 @@ bool machine_kill(const struct machine *m)
 /* Only what we or QEMU put there, so that no mistaken folder is ever emptied. */
 void machine_remove(const struct machine *m)
 {
-    static const char *const files[] = { "pid", "pid.new",  "wire",         "com1",
-                                         "log", "qemu.log", MACHINE_ARCHIVE };
+    static const char *const files[] = { "pid",
+                                         "pid.new",
+                                         "wire",
+                                         "com1",
+                                         "log",
+                                         "qemu.log",
+                                         MACHINE_ARCHIVE,
+                                         MACHINE_STORE,
+                                         MACHINE_STORE ".new",
+                                         MACHINE_GENERATION,
+                                         MACHINE_GENERATION ".new" };
 
     for (size_t i = 0; i < COUNT(files); i++) {
         char *path = machine_path(m, files[i]);

@@ -20,10 +20,24 @@ static const struct command commands[] = {
     { "up",
       "[--smp SPEC] [--memory MIB] [--cpu MODEL] [--append TEXT] [--iso]\n"
       "               [--dom FILE]... [--file FILE]... [--icount[=SHIFT]] [--gdb[=PORT]]\n"
-      "               [--no-kvm] [--wait SECONDS]",
+      "               [--no-kvm] [--wait SECONDS] [--state DIR]",
       "start a machine; it is up when its control domain answers", cmd_up },
     { "xl", "COMMAND [ARGUMENT...]", "run a command of the control domain", cmd_xl },
-    { "create", "FILE [KEY=VALUE...]", "make a domain of a domain file of the host", cmd_create },
+    { "create", "[-pnqF] [--explain] FILE [KEY=VALUE...]",
+      "make a domain of a domain file of the host", cmd_create },
+    { "define",
+      "[--place 2012|modern] [--schema FILE] [--no-schema] [--print] FILE\n"
+      "               [KEY=VALUE...]",
+      "make a definition of libvirt's domain XML, or of a domain file", cmd_define },
+    { "virsh", "COMMAND [ARGUMENT...]", "virsh's words; `virsh define` takes a file of the host",
+      cmd_virsh },
+    { "explain", "DOMAIN", "where its vcpus may run, and by which rule", cmd_explain },
+    { "nemesis",
+      "add [-w WEIGHT] [-c CAP] MASTER MEMBER | del MEMBER | dissolve MASTER |\n"
+      "               list [MASTER]",
+      "domains that share one's weight and cap", cmd_nemesis },
+    { "cpu-baseline", "FILE...", "the CPU that several hosts' capabilities have in common",
+      cmd_baseline },
     { "put", "FILE [NAME]", "bring a file to the control domain", cmd_put },
     { "console", "DOMAIN", "attach to a domain's console; ^] leaves", cmd_console },
     { "trace",
@@ -33,7 +47,7 @@ static const struct command commands[] = {
     { "log", "[-f]", "what was printed on the serial console", cmd_log },
     { "status", "", "machines, and whether they answer", cmd_status },
     { "list-machines", "", "the same", cmd_status },
-    { "down", "", "end a machine", cmd_down },
+    { "down", "[--force]", "end a machine", cmd_down },
     { "help", "", "this text", cmd_help },
 };
 

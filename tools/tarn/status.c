@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* status.c - what a machine printed, how machines are, and their end: log, status, down. */
+#include "definitions.h"
 #include "host.h"
 
 #include <dirent.h>
@@ -140,14 +141,20 @@ int cmd_status(int argc, char **argv)
 
 /* ---- down ---- */
 
-/* Whether the machine ended because it was asked to. */
-static bool ask_to_end(const struct machine *m)
+/* Whether the machine ended because it was asked to. It is not when its definitions could not be
+ * saved, unless by force. */
+static bool ask_to_end(const struct machine *m, bool force)
 {
     static char poweroff[] = "poweroff";
     static struct link l;
     uint64_t end = now_ms() + at_most(POLITE);
     bool ok = link_open(&l, m, at_most(ASK)) && link_hello(&l, at_most(ASK));
 
+    if (ok && definitions_save(&l, true) && !force) {
+        link_close(&l);
+        machine_die(m, "it is still up, as its definitions are not saved (`tarn down --force` ends "
+                       "it)");
+    }
     if (ok) {
         link_begin(&l);
         l.limit = at_most(ASK);
@@ -162,13 +169,24 @@ static bool ask_to_end(const struct machine *m)
     return !machine_alive(m);
 }
 
+static void end(const struct machine *m, bool force)
+{
+    if (!ask_to_end(m, force)) {
+        complain("machine %s: it did not power off, so it is killed", m->name);
+        if (!machine_kill(m)) {
+            machine_die(m, "pid %d can't be killed", (int)m->pid);
+        }
+    }
+    definitions_leave(m);
+}
+
 int cmd_down(int argc, char **argv)
 {
+    bool force = argc == 2 && !strcmp(argv[1], "--force");
     struct machine m;
     int lock;
 
-    (void)argv;
-    if (argc != 1) {
+    if (argc > 1 && !force) {
         usage_die("down");
     }
     machine_look(&m, options.name);
@@ -180,11 +198,8 @@ int cmd_down(int argc, char **argv)
     if (!m.pid && !m.ended) {
         machine_die(&m, "it is not up");
     }
-    if (!m.ended && !ask_to_end(&m)) {
-        complain("machine %s: it did not power off, so it is killed", m.name);
-        if (!machine_kill(&m)) {
-            machine_die(&m, "pid %d can't be killed", (int)m.pid);
-        }
+    if (!m.ended) {
+        end(&m, force);
     }
     machine_remove(&m);
     return 0;

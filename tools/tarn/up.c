@@ -4,6 +4,7 @@
  * ports as sockets there. It is up when the control domain says hello; if that fails, nothing is
  * left of it.
  */
+#include "definitions.h"
 #include "host.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 
 struct plan {
     const char *smp, *cpu, *append;
+    char *store; /* folder of definitions; NULL: they go with the machine */
     unsigned int memory, wait, gdb;
     int icount; /* -1: none */
     bool iso, no_kvm;
@@ -39,7 +41,7 @@ static struct machine *unfinished;
 
 /* ---- options ---- */
 
-enum { SMP = 256, MEMORY, ISO, DOM, BRING, ICOUNT, GDB, CPU, APPEND, NO_KVM, WAIT };
+enum { SMP = 256, MEMORY, ISO, DOM, BRING, ICOUNT, GDB, CPU, APPEND, NO_KVM, WAIT, STORE };
 
 static const struct option long_options[] = {
     { "smp", required_argument, NULL, SMP },
@@ -53,6 +55,7 @@ static const struct option long_options[] = {
     { "append", required_argument, NULL, APPEND },
     { "no-kvm", no_argument, NULL, NO_KVM },
     { "wait", required_argument, NULL, WAIT },
+    { "state", required_argument, NULL, STORE },
     { NULL, 0, NULL, 0 },
 };
 
@@ -72,6 +75,21 @@ static void add_path(char **paths, int *n)
         die("up: more than %d files", FILES_MAX);
     }
     paths[(*n)++] = optarg;
+}
+
+/* Made, if need be; by its full path, as other commands run elsewhere. */
+static char *store_folder(const char *path)
+{
+    char *full;
+
+    if (mkdir(path, 0777) && errno != EEXIST) {
+        die("up: %s: %s", path, strerror(errno));
+    }
+    full = realpath(path, NULL);
+    if (!full || access(full, R_OK | W_OK | X_OK) || strchr(full, '\n')) {
+        die("up: %s: %s", path, full && strchr(full, '\n') ? "a bad name" : strerror(errno));
+    }
+    return full;
 }
 
 static void one_option(struct plan *p, int option)
@@ -106,6 +124,9 @@ static void one_option(struct plan *p, int option)
         break;
     case NO_KVM:
         p->no_kvm = true;
+        break;
+    case STORE:
+        p->store = store_folder(optarg);
         break;
     case WAIT:
         p->wait = number_of("wait", 1, 86400);
@@ -251,13 +272,16 @@ static char *make_archive(struct plan *p, const char *folder, unsigned int *mib)
     size_t before;
 
     *mib = CONTROL_MIB;
-    if (!p->nr_files && !p->nr_doms) {
+    if (!p->nr_files && !p->nr_doms && !p->store) {
         return path;
     }
     archive_read(&p->archive, path);
     free(path);
     before = p->archive.used;
     bring_all(p, bring_in_archive, &p->archive);
+    if (p->store) {
+        definitions_bring(p->store, bring_in_archive, &p->archive);
+    }
     *mib += (unsigned int)((p->archive.used - before) >> 20);
     return join(MACHINE_ARCHIVE);
 }
@@ -477,10 +501,22 @@ static void wait_for_hello(struct machine *m, struct link *l, unsigned int secon
     machine_die(m, "the control domain did not answer within %u seconds", seconds);
 }
 
-static void create_all(struct link *l, struct plan *p)
+static void keep(void *machine, const char *as, const uint8_t *data, size_t size)
+{
+    definitions_keep_file(machine, as, data, size);
+}
+
+static void create_all(struct machine *m, struct link *l, struct plan *p)
 {
     if (p->iso) {
         bring_all(p, bring_over_line, l);
+    }
+    if (p->store && p->iso) {
+        definitions_bring(p->store, bring_over_line, l);
+    }
+    if (p->store) {
+        definitions_begin(l, p->store);
+        bring_all(p, keep, m);
     }
     for (int i = 0; i < p->nr_doms; i++) {
         if (create_brought(l, 1, &p->doms[i])) {
@@ -518,7 +554,7 @@ int cmd_up(int argc, char **argv)
     wait_for_hello(&m, &l, p.wait);
     remove_archive(&m);
     l.limit = options.timeout;
-    create_all(&l, &p);
+    create_all(&m, &l, &p);
     link_close(&l);
     unfinished = NULL;
     printf("machine %s is up: pid %d, %s, %s, %u MiB\n", m.name, (int)m.pid, accel, p.smp,
