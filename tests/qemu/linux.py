@@ -48,8 +48,11 @@ CONTROL = ["control", "control-icount"]
 # Devices between domain 0, which is Debian's with its xl, and a domain: see linuxio.py.
 DEVICES = {"disk": ("disk", "tarn"), "net": ("net", "tarn"), "grub": ("grub", "tarn"),
            "xen-disk": ("disk", "xen"), "xen-net": ("net", "xen")}
-DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0", "control", "disk", "net", "grub"]
-ALL = [*RUNS, *CONTROL, *DEVICES]
+# A domain whose disks its emulator serves: see linuxstub.py.
+EMULATED = ["stub-disk"]
+DEFAULT = ["domu-1", "domu-2", "domu-4", "domu-4-on-2", "dom0", "dom0-2", "xen-dom0", "control", "stub-disk",
+           "disk", "net", "grub"]
+ALL = [*RUNS, *CONTROL, *EMULATED, *DEVICES]
 
 # The early console, which is the hypercall console_io, is all that a domU has; printk.devkmsg lets
 # init write as much as it likes.
@@ -364,6 +367,20 @@ def by_control(name, kernel):
     return good
 
 
+def emulated(name, kernel):
+    """The steps of linuxstub.py; True when all were good."""
+    os.environ["TARN_BUILD"] = str(OUT)
+    import linuxstub  # pylint: disable=import-outside-toplevel
+    folder = OUT / "linux/stub"
+    folder.mkdir(exist_ok=True)
+    archive = folder / "initramfs"
+    archive.write_bytes(linuxstub.archive(cpio_entry, (OUT / "linux/busybox").read_bytes()))
+    start = time.monotonic()
+    good = linuxstub.run(kernel, archive, folder / "linux.cfg")
+    print(f"linux: {name}: {'ok' if good else 'FAILED'} after {time.monotonic() - start:.0f} s", flush=True)
+    return good
+
+
 def with_devices(name, kernel, options):
     """The steps of linuxio.py; True when all were good."""
     import linuxio  # pylint: disable=import-outside-toplevel
@@ -403,6 +420,8 @@ def main():
                 ok = with_devices(name, kernel, options)
             elif name in CONTROL:
                 ok = by_control(name, kernel)
+            elif name in EMULATED:
+                ok = emulated(name, kernel)
             else:
                 ok = boot(name, kernel, archive, options)
         except Skip as reason:
