@@ -188,7 +188,8 @@ const struct command cmd_sched_group_set = {
 
 /* ---- remove, dissolve ---- */
 
-static int run_remove(int argc, char **argv)
+/* `none`: what is wrong when there is nothing to end. */
+static int run_end(int argc, char **argv, long (*end)(domid_t domid), const char *none)
 {
     const struct domain *d;
     long rc;
@@ -200,10 +201,15 @@ static int run_remove(int argc, char **argv)
     if (!d) {
         return 1;
     }
-    rc = group_remove(d->domid);
-    return rc == -XEN_ENOENT ? fail("%s is in no group (ENOENT)", d->name)
+    rc = end(d->domid);
+    return rc == -XEN_ENOENT ? fail("%s %s (ENOENT)", d->name, none)
            : rc              ? fail_errno(rc, "%s", d->name)
                              : 0;
+}
+
+static int run_remove(int argc, char **argv)
+{
+    return run_end(argc, argv, group_remove, "is in no group");
 }
 
 const struct command cmd_sched_group_remove = {
@@ -215,20 +221,7 @@ const struct command cmd_sched_group_remove = {
 
 static int run_dissolve(int argc, char **argv)
 {
-    const struct domain *d;
-    long rc;
-
-    if (argc != 2) {
-        return USAGE;
-    }
-    d = domain_named(argv[1]);
-    if (!d) {
-        return 1;
-    }
-    rc = group_dissolve(d->domid);
-    return rc == -XEN_ENOENT ? fail("%s has no members (ENOENT)", d->name)
-           : rc              ? fail_errno(rc, "%s", d->name)
-                             : 0;
+    return run_end(argc, argv, group_dissolve, "has no members");
 }
 
 const struct command cmd_sched_group_dissolve = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sources: sched/credit.c sched/credit_queue.c sched/credit_place.c sched/credit_account.c
  * sched/credit_share.c sched/credit_tree.c sched/credit_dump.c lib/printf.c tests/unit/schedsim.c
+ * tests/unit/credit_sim.c
  */
 /* The credit scheduler in the simulator: domains in groups, what they get together, and each of
  * them inside; when they join and leave. */
@@ -15,43 +16,9 @@
 
 #include <public/tarn.h>
 
-#include "../../sched/credit.h"
-#include "schedsim.h"
+#include "credit_sim.h"
 
 #define PERIOD (30 * MS)
-
-static struct sim *sim; /* the one that runs */
-
-/* Whoever waits may run, by all budgets above it, and then it must not wait beside an idle CPU.
- * (This only looks, where the policy counts.) */
-static bool may_run(const struct sched_unit *u)
-{
-    for (const struct credit_node *n = leaf_of(u); n; n = n->up) {
-        if (n->cap && n->budget - n->nr_running * MAX(sim->now - n->spent, 0) <= 0) {
-            return false;
-        }
-    }
-    return priv(u)->credit >= -credit_room(&sim->pool, leaf_of(u));
-}
-
-static struct sim *new_sim(u32 cpus, u64 seed)
-{
-    sim = sim_new(&sched_credit, cpus, seed);
-    sim->ready = may_run;
-    return sim;
-}
-
-static struct sim_unit *burner(struct sim *s, struct sched_dom *d)
-{
-    return sim_unit(s, d, NULL, NULL, sim_burner, 0, 0);
-}
-
-static struct sim_unit *pinned(struct sim *s, struct sched_dom *d, u64 cpus)
-{
-    struct cpumask m = mask_of(cpus);
-
-    return sim_unit(s, d, &m, NULL, sim_burner, 0, 0);
-}
 
 /* A domain with so many burners, a member of `master` unless that is NULL. */
 static struct sched_dom *burning(struct sim *s, u32 weight, u32 cap, u32 vcpus,
