@@ -9,8 +9,6 @@
 #include <public/tarn.h>
 #include <tarn/number.h>
 
-#define SHARES_MIN 2u
-#define SHARES_MAX 262144u
 #define CAP_MAX 65535u
 #define CAP_VCPU 100u
 #define SECTORS_MAX (1U << 21) /* 1 GiB: it is memory */
@@ -120,7 +118,8 @@ static bool apply_number(struct parser *p, enum key key)
 
     switch (key) {
     case KEY_SHARES:
-        return keyfile_number(&p->k, key, SHARES_MIN, SHARES_MAX, "", &c->shares);
+        return keyfile_number(&p->k, key, PLACEMENT_SHARES_MIN, PLACEMENT_SHARES_MAX, "",
+                              &c->shares);
     case KEY_EMULATOR_WEIGHT:
         return config_count(p, key, WEIGHT_MAX, &c->emulator.weight);
     case KEY_EMULATOR_CAP:

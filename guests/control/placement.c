@@ -6,15 +6,11 @@
  */
 #include <tarn/placement.h>
 
+#include <public/tarn.h>
+
 #define SHOWN 40 /* characters of a list in a reason */
-#define SHARES_MIN 2
-#define SHARES_MAX 262144
 #define SHARES_PER_WEIGHT 4u
 #define WEIGHT_MAX 65535u
-#define PERIOD_MIN 1000
-#define PERIOD_MAX 1000000
-#define QUOTA_MIN 1000
-#define QUOTA_MAX 17592186044415
 
 #define NO_ID (~0U)
 
@@ -560,9 +556,9 @@ bool placement_tune_kind(const char *name, enum placement_tune *kind)
 static const struct {
     s64 min, max;
 } ranges[] = {
-    [PLACEMENT_SHARES] = { SHARES_MIN, SHARES_MAX },
-    [PLACEMENT_PERIOD] = { PERIOD_MIN, PERIOD_MAX },
-    [PLACEMENT_QUOTA] = { QUOTA_MIN, QUOTA_MAX },
+    [PLACEMENT_SHARES] = { PLACEMENT_SHARES_MIN, PLACEMENT_SHARES_MAX },
+    [PLACEMENT_PERIOD] = { TARN_PERIOD_MIN, TARN_PERIOD_MAX },
+    [PLACEMENT_QUOTA] = { TARN_QUOTA_MIN, TARN_QUOTA_MAX },
 };
 
 static bool in_range(enum placement_tune kind, s64 value)
@@ -596,5 +592,6 @@ u32 placement_shares_to_weight(u64 shares)
 
 u64 placement_weight_to_shares(u32 weight)
 {
-    return MIN(MAX(weight * (u64)SHARES_PER_WEIGHT, (u64)SHARES_MIN), (u64)SHARES_MAX);
+    return MIN(MAX(weight * (u64)SHARES_PER_WEIGHT, (u64)PLACEMENT_SHARES_MIN),
+               (u64)PLACEMENT_SHARES_MAX);
 }

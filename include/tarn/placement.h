@@ -115,6 +115,8 @@ const char *placement_plug(struct placement_raw *p, u32 vcpu, bool in);
 
 /* ---- cputune ---- */
 
+#define PLACEMENT_SHARES_MIN 2u
+#define PLACEMENT_SHARES_MAX 262144u
 enum placement_tune { PLACEMENT_SHARES, PLACEMENT_PERIOD, PLACEMENT_QUOTA };
 
 /* By a definition's element ("emulator_period") or schedinfo's name ("cpu_shares", "vcpu_quota");

@@ -168,18 +168,25 @@ void xml_take_iothreadids(struct xml_reader *r, struct _xmlNode *node)
 
 /* ---- cputune ---- */
 
-static void take_vcpupin(struct xml_reader *r, struct _xmlNode *node)
+/* A pin of one of many; `id` is the attribute that tells of which. */
+static void take_pin_of(struct xml_reader *r, struct _xmlNode *node, const char *id, u32 kind,
+                        const char *(*add)(struct placement_raw *p, u32 id, const char *list))
 {
-    static const char *const known[] = { "vcpu", "cpuset", NULL };
+    const char *const known[] = { id, "cpuset", NULL };
     char *cpuset = xmldoc_attribute(node, "cpuset");
-    uint64_t vcpu;
+    uint64_t number;
 
     xml_attributes(r, node, known);
-    r->pin_line[PIN_VCPU] = xmldoc_line(node);
-    if (xml_number(r, node, "vcpu", xmldoc_attribute(node, "vcpu"), INT32_MAX, &vcpu)) {
-        xml_why(r, node, placement_add_vcpupin(&r->d->place, (u32)vcpu, cpuset));
+    r->pin_line[kind] = xmldoc_line(node);
+    if (xml_number(r, node, id, xmldoc_attribute(node, id), INT32_MAX, &number)) {
+        xml_why(r, node, add(&r->d->place, (u32)number, cpuset));
     }
     free(cpuset);
+}
+
+static void take_vcpupin(struct xml_reader *r, struct _xmlNode *node)
+{
+    take_pin_of(r, node, "vcpu", PIN_VCPU, placement_add_vcpupin);
 }
 
 static void take_emulatorpin(struct xml_reader *r, struct _xmlNode *node)
@@ -195,16 +202,7 @@ static void take_emulatorpin(struct xml_reader *r, struct _xmlNode *node)
 
 static void take_iothreadpin(struct xml_reader *r, struct _xmlNode *node)
 {
-    static const char *const known[] = { "iothread", "cpuset", NULL };
-    char *cpuset = xmldoc_attribute(node, "cpuset");
-    uint64_t id;
-
-    xml_attributes(r, node, known);
-    r->pin_line[PIN_IOTHREAD] = xmldoc_line(node);
-    if (xml_number(r, node, "iothread", xmldoc_attribute(node, "iothread"), INT32_MAX, &id)) {
-        xml_why(r, node, placement_add_iothreadpin(&r->d->place, (u32)id, cpuset));
-    }
-    free(cpuset);
+    take_pin_of(r, node, "iothread", PIN_IOTHREAD, placement_add_iothreadpin);
 }
 
 static const char *const tune_names[TUNES] = {
